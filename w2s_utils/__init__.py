@@ -1,0 +1,1 @@
+"""Companion package of the book on weak-to-strong generalization and intrinsic dimension."""

@@ -1,0 +1,1 @@
+"""Real tasks: data, labels and pretrained features."""

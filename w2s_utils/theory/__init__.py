@@ -1,0 +1,1 @@
+"""Closed-form theory of weak-to-strong risks."""
