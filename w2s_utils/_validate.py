@@ -1,0 +1,55 @@
+"""Checks of user input: one sentence that says what was expected and what came."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def real_array(values: ArrayLike, name: str, ndim: int | tuple[int, ...]) -> Array:
+    """Return `values` as a finite float64 array with `ndim` dimensions.
+
+    Raises
+    ------
+    ValueError
+        If the values are not real numbers, have another number of dimensions, or are not finite.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    array = array.astype(np.float64, copy=False)
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if array.ndim not in allowed:
+        expected = " or ".join(str(k) for k in allowed)
+        raise ValueError(f"{name} must have {expected} dimension(s), got shape {array.shape}.")
+    bad = array.size - int(np.isfinite(array).sum())
+    if bad:
+        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite value(s).")
+    return array
+
+
+def same_rows(**arrays: Array) -> int:
+    """Return the common number of rows of the named arrays; raise ValueError if they differ."""
+    rows = {name: len(array) for name, array in arrays.items()}
+    if len(set(rows.values())) != 1:
+        came = ", ".join(f"{name} has {count}" for name, count in rows.items())
+        raise ValueError(f"All inputs need the same number of rows: {came}.")
+    return next(iter(rows.values()))
+
+
+def sample_size(values: ArrayLike, name: str, more_than: int, why: str) -> Array:
+    """Return sample sizes as floats; each must be an integer above `more_than`.
+
+    Raises
+    ------
+    ValueError
+        If a size is no integer or is not above the limit; `why` names the limit.
+    """
+    sizes = real_array(values, name, tuple(range(8)))
+    if np.any(sizes != np.round(sizes)):
+        raise ValueError(f"{name} must hold whole numbers of samples, got {values!r}.")
+    if np.any(sizes <= more_than):
+        raise ValueError(f"{name} must exceed {why} = {more_than}, got {int(sizes.min())}.")
+    return sizes

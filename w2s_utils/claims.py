@@ -1,0 +1,137 @@
+"""The ledger: what each chapter measured of the paper's claims, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any, Literal
+
+CLAIMS = {
+    1: "W2S finetuning can be analysed as ridgeless regression on low-dimensional features.",
+    2: "The W2S variance is the teacher's on the intersection of the two feature subspaces, "
+    "and d_s/N of it where they differ.",
+    3: "Discrepancy is a virtue: at fixed d_w and d_s, a smaller d_sw gives a lower W2S risk and "
+    "a higher PGR and OPR.",
+    4: "With enough pseudo-labels the student outperforms its teacher; with a small d_sw also the "
+    "strong baseline.",
+    5: "PGR and OPR rise with N and saturate; in n they are non-monotone or falling.",
+    6: "The gain is largest when variance dominates: label noise raises PGR and OPR.",
+    7: "The theory's curves track the measured risks on synthetic regression.",
+    8: "The same trends show on vision and text tasks.",
+}
+
+MIME = "application/vnd.w2s.ledger+json"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One measured statement about a claim of the paper.
+
+    Attributes
+    ----------
+    claim : int
+        Number of the claim in `CLAIMS`.
+    statement : str
+        What was measured, in words.
+    measured : float
+        The number found by this run.
+    expected : float
+        The number it is compared with.
+    relation : {"near", "above", "below"}
+        Whether `measured` should lie within `tolerance` of, above, or below `expected`.
+    tolerance : float
+        For "near": the largest deviation allowed. Otherwise unused and zero.
+
+    Raises
+    ------
+    ValueError
+        If the claim is not in the list, or a tolerance is missing or meaningless.
+    """
+
+    claim: int
+    statement: str
+    measured: float
+    expected: float
+    relation: Literal["near", "above", "below"] = "near"
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.claim not in CLAIMS:
+            raise ValueError(f"claim must be one of {sorted(CLAIMS)}, got {self.claim!r}.")
+        if self.relation not in ("near", "above", "below"):
+            raise ValueError(f"relation must be near, above or below, got {self.relation!r}.")
+        if (self.relation == "near") != (self.tolerance > 0):
+            raise ValueError("A tolerance above zero goes with 'near', and only with it.")
+
+    @property
+    def holds(self) -> bool:
+        """Whether the measurement agrees; never true for NaN."""
+        if self.relation == "near":
+            return abs(self.measured - self.expected) <= self.tolerance
+        if self.relation == "above":
+            return self.measured > self.expected
+        return self.measured < self.expected
+
+    @property
+    def expectation(self) -> str:
+        """The comparison in words."""
+        if self.relation == "near":
+            return f"{self.expected:.4g} ± {self.tolerance:.2g}"
+        return f"{self.relation} {self.expected:.4g}"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Findings of one chapter: a table for the reader, JSON for the reproduction report."""
+
+    findings: tuple[Finding, ...]
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {
+            "text/plain": "\n".join(
+                f"claim {f.claim}: {f.statement}: {f.measured:.4g}, expected {f.expectation}: "
+                f"{_verdict(f)}"
+                for f in self.findings
+            ),
+            "text/html": _table(self.findings),
+            MIME: [{**asdict(f), "holds": f.holds} for f in self.findings],
+        }
+
+
+def record(*findings: Finding) -> Ledger:
+    """Collect the findings of a chapter; make it the last expression of a cell.
+
+    Parameters
+    ----------
+    *findings : Finding
+
+    Returns
+    -------
+    Ledger
+        Shows a table in the book and carries the findings as JSON in the executed notebook.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to record.
+    """
+    if not findings:
+        raise ValueError("record needs at least one Finding.")
+    return Ledger(findings)
+
+
+def _verdict(finding: Finding) -> str:
+    return "holds" if finding.holds else "does not hold"
+
+
+def _table(findings: tuple[Finding, ...]) -> str:
+    header = "".join(
+        f'<th scope="col">{name}</th>'
+        for name in ("Claim", "What was measured", "Measured", "Expected", "Verdict")
+    )
+    rows = "".join(
+        f'<tr><td title="{escape(CLAIMS[f.claim])}">{f.claim}</td><td>{escape(f.statement)}</td>'
+        f"<td>{f.measured:.4g}</td><td>{f.expectation}</td><td>{_verdict(f)}</td></tr>"
+        for f in findings
+    )
+    return f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"

@@ -1,0 +1,170 @@
+"""Risks of the four models, PGR and OPR, and the uncertainty of a ratio of means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from w2s_utils._validate import Array, real_array, same_rows
+
+MODELS = ("weak", "student", "baseline", "ceiling")
+
+
+@dataclass(frozen=True)
+class Risks:
+    """Risks of the four models, as arrays that broadcast against one another.
+
+    Attributes
+    ----------
+    weak : ndarray
+        The weak teacher: weak features, n labels.
+    student : ndarray
+        The weak-to-strong student: strong features, the teacher's N pseudo-labels.
+    baseline : ndarray
+        The strong baseline: strong features, the same n labels.
+    ceiling : ndarray
+        The strong ceiling: strong features, all n + N labels.
+    """
+
+    weak: Array
+    student: Array
+    baseline: Array
+    ceiling: Array
+
+    @property
+    def pgr(self) -> Array:
+        """Performance gap recovered, (weak - student) / (weak - ceiling).
+
+        NaN where the teacher is no worse than the ceiling: there is no gap to recover.
+        """
+        gap = np.asarray(self.weak - self.ceiling, dtype=float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(gap > 0, (self.weak - self.student) / gap, np.nan)
+
+    @property
+    def opr(self) -> Array:
+        """Outperforming ratio, baseline / student: above 1 the student beats the baseline.
+
+        NaN where the student's risk is zero.
+        """
+        student = np.asarray(self.student, dtype=float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(student > 0, self.baseline / student, np.nan)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A Monte Carlo estimate.
+
+    Attributes
+    ----------
+    value : float
+    standard_error : float
+    """
+
+    value: float
+    standard_error: float
+
+    def z_score(self, expected: float) -> float:
+        """Return the deviation from `expected` in standard errors."""
+        return (self.value - expected) / self.standard_error
+
+    def __str__(self) -> str:
+        """Value and standard error, rounded to the error's two leading digits."""
+        if not (np.isfinite(self.standard_error) and self.standard_error > 0):
+            return f"{self.value:.4g}"
+        digits = max(0, 1 - int(np.floor(np.log10(self.standard_error))))
+        return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}"
+
+
+def mean(samples: ArrayLike) -> Estimate:
+    """Mean of independent samples with its standard error.
+
+    Parameters
+    ----------
+    samples : (trials,) array_like
+        At least two.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two finite samples.
+    """
+    values = _samples(samples, "samples")
+    return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+
+
+def ratio_of_means(numerator: ArrayLike, denominator: ArrayLike) -> Estimate:
+    r"""Ratio of two paired means with its delta-method standard error.
+
+    The mean of per-trial ratios is dominated by trials with a small denominator; the ratio of the
+    means is not. With :math:`r = \bar a / \bar b` the error is that of the mean of
+    :math:`(a_t - r b_t)/\bar b`.
+
+    Parameters
+    ----------
+    numerator, denominator : (trials,) array_like
+        Paired samples, for example ``weak - student`` and ``weak - ceiling`` for PGR.
+
+    Returns
+    -------
+    Estimate
+        Both fields are NaN if the denominator's mean is not above zero by two standard errors:
+        the ratio is then undefined, not large.
+
+    Raises
+    ------
+    ValueError
+        If the samples are fewer than two, not finite, or differ in number.
+    """
+    a, b = _samples(numerator, "numerator"), _samples(denominator, "denominator")
+    same_rows(numerator=a, denominator=b)
+    base = mean(b)
+    if base.value <= 2 * base.standard_error:
+        return Estimate(np.nan, np.nan)
+    ratio = float(a.mean()) / base.value
+    return Estimate(ratio, mean((a - ratio * b) / base.value).standard_error)
+
+
+def pgr(risks: Risks) -> Estimate:
+    """Performance gap recovered over paired trials, as a ratio of means.
+
+    Parameters
+    ----------
+    risks : Risks of (trials,) arrays
+
+    Returns
+    -------
+    Estimate
+        NaN if the teacher is not clearly worse than the ceiling (see `ratio_of_means`).
+    """
+    return ratio_of_means(risks.weak - risks.student, risks.weak - risks.ceiling)
+
+
+def opr(risks: Risks) -> Estimate:
+    """Outperforming ratio over paired trials, as a ratio of means.
+
+    Parameters
+    ----------
+    risks : Risks of (trials,) arrays
+
+    Returns
+    -------
+    Estimate
+    """
+    return ratio_of_means(risks.baseline, risks.student)
+
+
+def _samples(values: ArrayLike, name: str) -> Array:
+    array = real_array(values, name, 1)
+    if len(array) < 2:
+        raise ValueError(
+            f"{name} must hold at least 2 trials for a standard error, got {len(array)}."
+        )
+    return array

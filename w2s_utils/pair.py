@@ -1,0 +1,209 @@
+"""The Gaussian pair: two feature subspaces, a target and label noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from w2s_utils._validate import Array, real_array, same_rows
+from w2s_utils.subspaces import orthonormal, overlap
+
+MAX_CONDITION = 1e10
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianPair:
+    r"""A weak and a strong model that see subspaces of the same Gaussian inputs.
+
+    Inputs are :math:`z \sim N(0, I_D)` (whitened coordinates), the target is
+    :math:`f_*(z) = \langle\beta, z\rangle` and labels are :math:`y = f_*(z) + \varepsilon` with
+    :math:`\varepsilon \sim N(0, \sigma^2)`.
+
+    Attributes
+    ----------
+    weak_basis : (D, d_w) ndarray
+        Orthonormal basis of the weak feature subspace V_w.
+    strong_basis : (D, d_s) ndarray
+        Orthonormal basis of the strong feature subspace V_s.
+    target : (D,) ndarray
+        Coefficients beta of the target.
+    noise_variance : float
+        Label noise sigma^2, in squared units of the target.
+
+    Raises
+    ------
+    ValueError
+        If a basis is not orthonormal, shapes differ, or the noise variance is negative.
+
+    Examples
+    --------
+    >>> pair = GaussianPair.paper(d_sw=10)
+    >>> pair.d_w, pair.d_s, pair.d_sw
+    (200, 100, 10.0)
+    """
+
+    weak_basis: Array
+    strong_basis: Array
+    target: Array
+    noise_variance: float
+
+    def __post_init__(self) -> None:
+        weak = orthonormal(self.weak_basis, "weak_basis")
+        strong = orthonormal(self.strong_basis, "strong_basis")
+        target = real_array(self.target, "target", 1)
+        same_rows(weak_basis=weak, strong_basis=strong, target=target)
+        if not (np.isfinite(self.noise_variance) and self.noise_variance >= 0):
+            raise ValueError(f"noise_variance must be finite and >= 0, got {self.noise_variance}.")
+        for name, value in zip(
+            ("weak_basis", "strong_basis", "target"), (weak, strong, target), strict=True
+        ):
+            value = value.copy()
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def aligned(
+        cls, *, d_w: int, d_s: int, d_sw: int, target: ArrayLike, noise_variance: float
+    ) -> GaussianPair:
+        """Pair of coordinate subspaces that share `d_sw` coordinates.
+
+        The strong model sees coordinates 1..d_s, the weak model d_s - d_sw + 1..d_s - d_sw + d_w,
+        so their canonical angles are 0 (d_sw times) and 90 degrees.
+
+        Parameters
+        ----------
+        d_w, d_s, d_sw : int
+            Dimensions of the two subspaces and of their intersection.
+        target : (D,) array_like
+            Coefficients of the target; D at least d_w + d_s - d_sw.
+        noise_variance : float
+
+        Raises
+        ------
+        ValueError
+            If the dimensions do not fit one another or the target is too short.
+        """
+        beta = real_array(target, "target", 1)
+        if not 0 <= d_sw <= min(d_w, d_s):
+            raise ValueError(f"d_sw must be between 0 and min(d_w, d_s), got {d_sw}.")
+        first = d_s - d_sw
+        if len(beta) < first + d_w:
+            raise ValueError(
+                f"target must have at least d_w + d_s - d_sw = {first + d_w} entries, "
+                f"got {len(beta)}."
+            )
+        identity = np.eye(len(beta))
+        return cls(identity[:, first : first + d_w], identity[:, :d_s], beta, noise_variance)
+
+    @classmethod
+    def paper(cls, d_sw: int = 10, noise_variance: float = 1e-2) -> GaussianPair:
+        """Pair of the paper's synthetic experiments: d_w = 200, d_s = 100, beta_i^2 = 1/(20000 i).
+
+        The paper draws the signs of beta at random; no risk of an aligned pair depends on them,
+        so they are all positive here.
+
+        Parameters
+        ----------
+        d_sw : int
+            Shared dimensions; the paper uses 10, 50 and 90.
+        noise_variance : float
+            The paper uses 1e-2, 1e-1 and 4e-4.
+        """
+        d_w, d_s = 200, 100
+        beta = np.sqrt(1 / (d_w * d_s * np.arange(1.0, d_w + d_s + 1)))
+        return cls.aligned(d_w=d_w, d_s=d_s, d_sw=d_sw, target=beta, noise_variance=noise_variance)
+
+    @classmethod
+    def from_features(
+        cls, weak: ArrayLike, strong: ArrayLike, target: ArrayLike, noise_variance: float
+    ) -> GaussianPair:
+        r"""Gaussian stand-in of two real feature sets on the same M inputs.
+
+        Functions on the M inputs with inner product :math:`\langle f, g\rangle = \frac1M \sum_i
+        f(x_i) g(x_i)` are vectors; the spans of the two feature sets and the target are put into
+        coordinates of that space. The stand-in has the features' canonical correlations and the
+        target's exact approximation errors; only the law of the inputs is replaced by a Gaussian.
+
+        Parameters
+        ----------
+        weak : (M, d_w) array_like
+            Weak features of full column rank, one row an input.
+        strong : (M, d_s) array_like
+            Strong features of full column rank, same rows.
+        target : (M,) array_like
+            Target values.
+        noise_variance : float
+            Variance of the labels around the target.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, there are no more rows than columns, or a feature set is rank
+            deficient.
+
+        Notes
+        -----
+        With M rows the sample canonical correlations overstate the overlap by about
+        d_w d_s / M.
+        """
+        W, S = real_array(weak, "weak", 2), real_array(strong, "strong", 2)
+        f = real_array(target, "target", 1)
+        rows = same_rows(weak=W, strong=S, target=f)
+        if rows <= W.shape[1] + S.shape[1]:
+            raise ValueError(
+                f"More rows than columns are needed, got {rows} rows for "
+                f"{W.shape[1]} + {S.shape[1]} columns."
+            )
+        R = np.linalg.qr(np.column_stack([W, S, f]), mode="r") / np.sqrt(rows)
+        d_w = W.shape[1]
+        return cls(
+            _span(R[:, :d_w], "weak"), _span(R[:, d_w:-1], "strong"), R[:, -1], noise_variance
+        )
+
+    @property
+    def d_w(self) -> int:
+        """Dimension of the weak feature subspace."""
+        return self.weak_basis.shape[1]
+
+    @property
+    def d_s(self) -> int:
+        """Dimension of the strong feature subspace."""
+        return self.strong_basis.shape[1]
+
+    @cached_property
+    def d_sw(self) -> float:
+        r"""Correlation dimension :math:`\|V_s^\top V_w\|_F^2`."""
+        return overlap(self.strong_basis, self.weak_basis)
+
+    @cached_property
+    def rho_w(self) -> float:
+        r"""Weak approximation error :math:`\|(I - P_w)\beta\|^2`."""
+        return float(np.sum(outside(self.weak_basis, self.target) ** 2))
+
+    @cached_property
+    def rho_s(self) -> float:
+        r"""Strong approximation error :math:`\|(I - P_s)\beta\|^2`."""
+        return float(np.sum(outside(self.strong_basis, self.target) ** 2))
+
+
+def inside(basis: Array, vector: Array) -> Array:
+    """Orthogonal projection of a (D,) vector onto the span of a (D, d) orthonormal basis."""
+    return basis @ (basis.T @ vector)
+
+
+def outside(basis: Array, vector: Array) -> Array:
+    """Part of a (D,) vector orthogonal to the span of a (D, d) orthonormal basis."""
+    return vector - inside(basis, vector)
+
+
+def _span(columns: Array, name: str) -> Array:
+    condition = np.linalg.cond(columns)
+    if not condition < MAX_CONDITION:
+        raise ValueError(
+            f"{name} features must have full column rank, but their condition number is "
+            f"{condition:.1e}; keep their top eigenspace with measure.top_eigenspace."
+        )
+    return np.linalg.qr(columns)[0]

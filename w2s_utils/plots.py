@@ -1,0 +1,98 @@
+"""One look for every figure: a colour, a line and a marker for each model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+from numpy.typing import ArrayLike
+
+# Okabe and Ito's colours that keep a contrast of at least 3:1 on the page.
+COLORS = {"weak": "#D55E00", "student": "#0072B2", "baseline": "#008A64", "ceiling": "#5A5A5A"}
+MARKERS = {"weak": "o", "student": "s", "baseline": "^", "ceiling": "D"}
+LABELS = {
+    "weak": "weak teacher",
+    "student": "W2S student",
+    "baseline": "strong baseline",
+    "ceiling": "strong ceiling",
+}
+INHERITED, REDUCED = "#D55E00", "#56B4E9"
+PAPER = "#FCFCFA"
+
+
+def use_style() -> None:
+    """Set the book's style and make notebooks draw reproducible SVG."""
+    sns.set_theme(context="notebook", style="ticks", font_scale=0.95)
+    mpl.rcParams.update(
+        {
+            "figure.facecolor": PAPER,
+            "axes.facecolor": PAPER,
+            "savefig.facecolor": PAPER,
+            "figure.figsize": (7.2, 4.2),
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#E4E4E0",
+            "axes.titlesize": "medium",
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 5,
+            "svg.hashsalt": "w2s",
+        }
+    )
+    set_matplotlib_formats("svg", metadata={"Date": None})
+
+
+def curve(ax: Axes, model: str, x: ArrayLike, y: ArrayLike, **style: Any) -> None:
+    """Draw a theoretical curve in the model's colour.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    model : str
+        A key of `COLORS`.
+    x, y : (points,) array_like
+    **style
+        Passed to ``Axes.plot``.
+    """
+    ax.plot(x, y, **{"color": COLORS[model], **style})
+
+
+def points(
+    ax: Axes, model: str, x: ArrayLike, samples: ArrayLike, label: str | None = None, **style: Any
+) -> None:
+    """Draw means over trials with bars of two standard errors in the model's colour and marker.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    model : str
+        A key of `COLORS`.
+    x : (points,) array_like
+    samples : (points, trials) array_like
+        At least two trials.
+    label : str, optional
+        Legend entry; the model's name if None.
+    **style
+        Passed to ``Axes.errorbar``.
+    """
+    samples = np.asarray(samples, dtype=float)
+    error = 2 * samples.std(axis=1, ddof=1) / np.sqrt(samples.shape[1])
+    ax.errorbar(
+        x,
+        samples.mean(axis=1),
+        yerr=error,
+        **{
+            "color": COLORS[model],
+            "marker": MARKERS[model],
+            "linestyle": "none",
+            "capsize": 2,
+            "label": LABELS[model] if label is None else label,
+            **style,
+        },
+    )
