@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array, real_array, same_rows
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.probes import fit_ridge
+
+Rows = NDArray[np.int64]
 
 
 def run_grid(
@@ -115,9 +117,9 @@ def _test_errors(
     S: Array,
     f: Array,
     labels: Array,
-    labelled: Array,
-    unlabelled: Array,
-    test: Array,
+    labelled: Rows,
+    unlabelled: Rows,
+    test: Rows,
     ridge: float,
 ) -> dict[str, float]:
     everything = np.concatenate([labelled, unlabelled])

@@ -70,4 +70,5 @@ def top_eigenspace(features: ArrayLike, dimension: int) -> Array:
     rank = int(np.sum(singular > singular[0] * max(X.shape) * np.finfo(float).eps))
     if not 1 <= dimension <= rank:
         raise ValueError(f"dimension must be between 1 and the rank {rank}, got {dimension}.")
-    return left[:, :dimension] * np.sqrt(len(X))
+    coordinates: Array = left[:, :dimension] * np.sqrt(len(X))
+    return coordinates

@@ -166,12 +166,12 @@ class GaussianPair:
     @property
     def d_w(self) -> int:
         """Dimension of the weak feature subspace."""
-        return self.weak_basis.shape[1]
+        return len(self.weak_basis.T)
 
     @property
     def d_s(self) -> int:
         """Dimension of the strong feature subspace."""
-        return self.strong_basis.shape[1]
+        return len(self.strong_basis.T)
 
     @cached_property
     def d_sw(self) -> float:

@@ -53,5 +53,6 @@ def fit_ridge(X: ArrayLike, y: ArrayLike, ridge: float = 0.0) -> Array:
         columns = X.shape[1]
         X = np.vstack([X, np.sqrt(rows * ridge) * np.eye(columns)])
         y = np.concatenate([y, np.zeros((columns, *y.shape[1:]))])
-    weights: Array = linalg.lstsq(X, y, lapack_driver="gelsy", check_finite=False)[0]
+    cutoff = max(X.shape) * np.finfo(float).eps  # LAPACK's own default keeps rounding noise
+    weights: Array = linalg.lstsq(X, y, cond=cutoff, lapack_driver="gelsy", check_finite=False)[0]
     return weights

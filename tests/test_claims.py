@@ -1,0 +1,57 @@
+import json
+
+import numpy as np
+import pytest
+
+from w2s_utils.claims import CLAIMS, MIME, Finding, record
+
+
+@pytest.mark.parametrize(
+    ("measured", "relation", "tolerance", "holds"),
+    [
+        (1.04, "near", 0.05, True),
+        (1.06, "near", 0.05, False),
+        (1.1, "above", 0.0, True),
+        (1.0, "above", 0.0, False),
+        (0.9, "below", 0.0, True),
+        (1.0, "below", 0.0, False),
+        (np.nan, "near", 0.05, False),
+        (np.nan, "above", 0.0, False),
+        (np.nan, "below", 0.0, False),
+    ],
+)
+def test_verdicts(measured, relation, tolerance, holds):
+    assert Finding(2, "x", measured, 1.0, relation, tolerance).holds is holds
+
+
+def test_a_failed_claim_is_shown_as_failed():
+    bundle = record(Finding(3, "gap", 0.1, 1.0, "above"))._repr_mimebundle_()
+    assert "does not hold" in bundle["text/plain"]
+    assert "does not hold" in bundle["text/html"]
+    assert bundle[MIME][0]["holds"] is False
+
+
+def test_the_ledger_survives_json_and_escapes_html():
+    bundle = record(Finding(1, "<script>", 1.0, 1.0, tolerance=0.1))._repr_mimebundle_()
+    assert "<script>" not in bundle["text/html"]
+    assert json.loads(json.dumps(bundle[MIME]))[0]["statement"] == "<script>"
+
+
+def test_the_papers_eight_claims_are_listed():
+    assert list(CLAIMS) == list(range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((9, "x", 1.0, 1.0, "near", 0.1), "claim must be one of"),
+        ((1, "x", 1.0, 1.0, "about", 0.1), "relation must be"),
+        ((1, "x", 1.0, 1.0, "near"), "tolerance above zero goes with 'near'"),
+        ((1, "x", 1.0, 1.0, "above", 0.1), "tolerance above zero goes with 'near'"),
+    ],
+)
+def test_meaningless_findings_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Finding(*arguments)
+    with pytest.raises(ValueError, match="at least one"):
+        record()

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from w2s_utils.metrics import Estimate, Risks, mean, opr, pgr, ratio_of_means
+
+
+def test_pgr_and_opr_of_known_risks():
+    risks = Risks(np.array([4.0, 4.0]), np.array([2.0, 1.0]), np.array([3.0, 3.0]), np.array(0.0))
+    np.testing.assert_allclose(risks.pgr, [0.5, 0.75])
+    np.testing.assert_allclose(risks.opr, [1.5, 3.0])
+
+
+def test_undefined_ratios_are_nan_not_numbers():
+    risks = Risks(
+        np.array([1.0, 1.0]), np.array([0.5, 0.0]), np.array([1.0, 1.0]), np.array([1.0, 2.0])
+    )
+    assert np.isnan(risks.pgr).all()
+    assert risks.opr[0] == 2
+    assert np.isnan(risks.opr[1])
+
+
+def test_standard_error_of_a_ratio_is_calibrated():
+    rng = np.random.default_rng(0)
+    a_true, b_true, trials = 2.0, 5.0, 40
+    z = []
+    for _ in range(3000):
+        shared = rng.standard_normal(trials)
+        a = a_true + shared + 0.5 * rng.standard_normal(trials)
+        b = b_true + 0.7 * shared + 0.5 * rng.standard_normal(trials)
+        z.append(ratio_of_means(a, b).z_score(a_true / b_true))
+    # A t statistic with 39 degrees of freedom has standard deviation 1.027.
+    assert np.std(z) == pytest.approx(1.027, abs=0.04)
+    assert abs(np.mean(z)) < 0.1
+
+
+def test_ratio_with_an_insignificant_denominator_is_nan():
+    rng = np.random.default_rng(1)
+    estimate = ratio_of_means(np.ones(20), rng.standard_normal(20))
+    assert np.isnan(estimate.value)
+    assert np.isnan(ratio_of_means(np.ones(3), -np.ones(3)).value)
+
+
+def test_ratios_are_scale_free():
+    rng = np.random.default_rng(2)
+    arrays = [rng.uniform(1, 2, 10) + shift for shift in (3, 1, 2, 0)]
+    one, two = Risks(*arrays), Risks(*(1e-6 * a for a in arrays))
+    for measure in (pgr, opr):
+        assert measure(one).value == pytest.approx(measure(two).value)
+        assert measure(one).standard_error == pytest.approx(measure(two).standard_error)
+
+
+def test_mean_against_numpy():
+    values = np.array([1.0, 2.0, 4.0])
+    estimate = mean(values)
+    assert estimate.value == pytest.approx(7 / 3)
+    assert estimate.standard_error == pytest.approx(np.std(values, ddof=1) / np.sqrt(3))
+    assert estimate.z_score(7 / 3 - 2 * estimate.standard_error) == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (Estimate(1.23456, 0.0123), "1.235 ± 0.012"),
+        (Estimate(1234.5, 250.0), "1234 ± 250"),
+        (Estimate(0.5, 0.0), "0.5"),
+        (Estimate(np.nan, np.nan), "nan"),
+    ],
+)
+def test_an_estimate_reads_well(estimate, text):
+    assert str(estimate) == text
+
+
+def test_too_few_or_unpaired_samples_are_refused():
+    with pytest.raises(ValueError, match="at least 2 trials"):
+        mean([1.0])
+    with pytest.raises(ValueError, match="numerator has 3, denominator has 2"):
+        ratio_of_means([1.0, 2.0, 3.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="1 NaN"):
+        mean([1.0, np.nan])

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from w2s_utils.pair import GaussianPair, inside, outside
+from w2s_utils.subspaces import canonical_angles, pair_with_angles
+
+
+def test_the_papers_pair_has_the_published_dimensions_and_errors():
+    for d_sw, rho_w in ((10, 2.56e-4), (50, 2.34e-4), (90, 1.64e-4)):
+        pair = GaussianPair.paper(d_sw)
+        assert (pair.d_w, pair.d_s, pair.d_sw) == (200, 100, d_sw)
+        assert pair.rho_s == pytest.approx(5.48e-5, rel=1e-3)
+        assert pair.rho_w == pytest.approx(rho_w, rel=3e-3)
+
+
+@pytest.mark.parametrize("d_sw", [0, 2, 3])
+def test_aligned_extremes(d_sw):
+    pair = GaussianPair.aligned(d_w=5, d_s=3, d_sw=d_sw, target=np.ones(9), noise_variance=0.0)
+    assert pair.d_sw == d_sw
+    assert pair.rho_w == 4
+    assert pair.rho_s == 6
+
+
+def test_projections_split_a_vector():
+    rng = np.random.default_rng(0)
+    A, _ = pair_with_angles(12, [0.2, 0.9], 4, 2, rng)
+    vector = rng.standard_normal(12)
+    np.testing.assert_allclose(inside(A, vector) + outside(A, vector), vector)
+    np.testing.assert_allclose(A.T @ outside(A, vector), 0, atol=1e-14)
+
+
+def test_a_pair_is_immutable():
+    pair = GaussianPair.paper()
+    with pytest.raises(ValueError, match="read-only"):
+        pair.target[0] = 1
+    basis = np.eye(4)[:, :2]
+    kept = GaussianPair(basis, basis, np.ones(4), 1.0)
+    basis[:] = 0
+    assert kept.d_sw == 2
+
+
+def test_from_features_recovers_canonical_correlations_and_errors():
+    rng = np.random.default_rng(3)
+    A, B = pair_with_angles(10, [0.4, 1.1, 1.3], 4, 3, rng)
+    # Inputs whose sample second moment is exactly the identity make the sample the population.
+    Z = np.linalg.qr(rng.standard_normal((500, 10)))[0] * np.sqrt(500)
+    beta = rng.standard_normal(10)
+    W = Z @ A @ rng.standard_normal((4, 4))
+    S = Z @ B @ rng.standard_normal((3, 3))
+    true = GaussianPair(A, B, beta, 0.5)
+    pair = GaussianPair.from_features(W, S, Z @ beta, 0.5)
+    assert pair.d_sw == pytest.approx(true.d_sw)
+    assert pair.rho_w == pytest.approx(true.rho_w)
+    assert pair.rho_s == pytest.approx(true.rho_s)
+    assert np.sum(pair.target**2) == pytest.approx(np.sum(beta**2))
+    np.testing.assert_allclose(
+        canonical_angles(pair.weak_basis, pair.strong_basis), [0.4, 1.1, 1.3], atol=1e-10
+    )
+
+
+def test_from_features_ignores_scales_rotations_and_row_order():
+    rng = np.random.default_rng(4)
+    W, S, f = rng.standard_normal((80, 3)), rng.standard_normal((80, 5)), rng.standard_normal(80)
+    order = rng.permutation(80)
+    one = GaussianPair.from_features(W, S, f, 1.0)
+    two = GaussianPair.from_features(
+        1e3 * W[order] @ rng.standard_normal((3, 3)), 1e-3 * S[order], f[order], 1.0
+    )
+    for name in ("d_sw", "rho_w", "rho_s"):
+        assert getattr(one, name) == pytest.approx(getattr(two, name))
+
+
+def test_bad_features_are_refused():
+    rng = np.random.default_rng(5)
+    W, S, f = rng.standard_normal((30, 3)), rng.standard_normal((30, 4)), rng.standard_normal(30)
+    constant = np.column_stack([W, np.ones(30), np.ones(30)])
+    with pytest.raises(ValueError, match="weak features must have full column rank"):
+        GaussianPair.from_features(constant, S, f, 1.0)
+    with pytest.raises(ValueError, match="got 7 rows for 3 \\+ 4 columns"):
+        GaussianPair.from_features(W[:7], S[:7], f[:7], 1.0)
+    with pytest.raises(ValueError, match="weak has 29, strong has 30, target has 30"):
+        GaussianPair.from_features(W[:29], S, f, 1.0)
+    with pytest.raises(ValueError, match="1 NaN"):
+        GaussianPair.from_features(W, S, np.where(np.arange(30) == 3, np.nan, f), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"d_sw": 4}, "d_sw must be between 0 and"),
+        ({"d_sw": -1}, "d_sw must be between 0 and"),
+        ({"target": np.ones(5)}, "at least d_w \\+ d_s - d_sw = 7 entries, got 5"),
+        ({"noise_variance": -1.0}, "noise_variance"),
+        ({"noise_variance": np.nan}, "noise_variance"),
+        ({"target": np.full(9, np.inf)}, "9 NaN or infinite"),
+    ],
+)
+def test_bad_pairs_are_refused(changed, message):
+    good = {"d_w": 5, "d_s": 3, "d_sw": 1, "target": np.ones(9), "noise_variance": 1.0}
+    with pytest.raises(ValueError, match=message):
+        GaussianPair.aligned(**(good | changed))
+
+
+def test_bases_of_other_lengths_are_refused():
+    with pytest.raises(ValueError, match="strong_basis has 5"):
+        GaussianPair(np.eye(4), np.eye(5), np.ones(4), 1.0)

@@ -1,0 +1,49 @@
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from w2s_utils import plots
+from w2s_utils.metrics import MODELS
+
+
+def contrast(one, two):
+    def luminance(color):
+        rgb = np.array(mpl.colors.to_rgb(color))
+        linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted((luminance(one), luminance(two)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_model_has_its_own_look_and_enough_contrast():
+    for table in (plots.COLORS, plots.MARKERS, plots.LABELS):
+        assert set(table) == set(MODELS)
+        assert len(set(table.values())) == len(MODELS)
+    assert all(contrast(color, plots.PAPER) >= 3 for color in plots.COLORS.values())
+
+
+def test_points_show_the_mean_and_two_standard_errors():
+    ax = Figure().subplots()
+    samples = np.array([[1.0, 3.0, 2.0, 2.0], [0.0, 0.0, 4.0, 4.0]])
+    plots.points(ax, "student", [1, 2], samples)
+    line, _, (bars,) = ax.containers[0]
+    np.testing.assert_allclose(line.get_ydata(), [2, 2])
+    half = [(s[1, 1] - s[0, 1]) / 2 for s in bars.get_segments()]
+    np.testing.assert_allclose(half, 2 * samples.std(axis=1, ddof=1) / 2)
+    assert mpl.colors.same_color(line.get_color(), plots.COLORS["student"])
+    assert ax.get_legend_handles_labels()[1] == ["W2S student"]
+
+
+def test_curve_takes_the_models_color_unless_told():
+    ax = Figure().subplots()
+    plots.curve(ax, "weak", [0, 1], [1, 2], linestyle=":")
+    plots.curve(ax, "weak", [0, 1], [1, 2], color="k")
+    assert mpl.colors.same_color(ax.lines[0].get_color(), plots.COLORS["weak"])
+    assert ax.lines[1].get_color() == "k"
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(KeyError, match="teacher"):
+        plots.curve(Figure().subplots(), "teacher", [0], [0])

@@ -1,0 +1,555 @@
+"""Execute the notebooks and turn them into a book.
+
+::
+
+    notebooks/*.ipynb  --papermill-->  build/executed/PROFILE/  --+
+    book/, _config.yml, _toc.yml  --------------------------------+-->  build/book_src
+    build/book_src     --jupyter-book-->  build/books/ID/  <--  build/html (a symbolic link)
+
+A notebook is executed again only when something that its outputs depend on has changed, and the
+book is built again only when something in ``build/book_src`` has.  Whatever is finished appears
+under its final name in one step, so a killed build loses only what it was working on.
+"""
+
+import ast
+import hashlib
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import KernelManager
+
+__all__ = ["BuildError", "PublishError", "build_book", "execute", "parse_yaml"]
+
+PACKAGE = Path(__file__).parent
+
+# One BLAS thread a kernel: small solves run faster, and one notebook a core uses the machine fully.
+# A fixed hash seed, so that a printed set looks the same in every run.
+KERNEL_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+}
+
+ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class PublishError(Exception):
+    """What was asked for cannot be done; the message says why and what to do."""
+
+
+class BuildError(PublishError):
+    """A notebook or the book failed while it was being built."""
+
+
+# --- One notebook ---------------------------------------------------------------------------------
+
+
+def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> float:
+    """Run a notebook from a fresh kernel of this interpreter, in the notebook's own folder.
+
+    Parameters
+    ----------
+    notebook : Path
+        The source, which must have a cell tagged ``parameters``.
+    parameters : mapping of str to object
+        Values that replace those of the parameters cell.
+    output : Path
+        Where the executed notebook goes; it appears there only when every cell has succeeded.
+
+    Returns
+    -------
+    float
+        Seconds taken.
+
+    Raises
+    ------
+    PublishError
+        If the file is no notebook, or does not declare one of the parameters.
+    BuildError
+        If a cell fails.
+    """
+    import nbformat
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    check_parameters(notebook, parameters)
+    source = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    places = {
+        cell.id: f"cell {number} of {len(source.cells)} (id {cell.id})"
+        for number, cell in enumerate(source.cells, start=1)
+    }
+    place = "before the first cell"
+
+    def on_cell_start(cell: Any, cell_index: int) -> None:
+        nonlocal place
+        place = places.get(cell.id, "the cell that sets the parameters")
+
+    began = time.monotonic()
+    try:
+        with _kernel(notebook.parent) as kernel:
+            executed = papermill.execute_notebook(
+                source,
+                None,
+                parameters=dict(parameters),
+                kernel_name=kernel.kernel_name,
+                language="python",
+                progress_bar=False,
+                km=kernel,
+                on_cell_start=on_cell_start,
+            )
+    except PapermillExecutionError as error:
+        trace = ANSI_STYLE.sub("", "\n".join(error.traceback)).splitlines()[-20:]
+        problem = "\n".join([f"{error.ename}: {error.evalue}", *trace])
+    except RuntimeError as error:  # the kernel died or did not start
+        problem = str(error)
+    else:
+        _drop_run_metadata(executed)
+        _write(output, nbformat.writes(executed) + "\n")  # type: ignore[no-untyped-call]
+        return time.monotonic() - began
+    raise BuildError(f"{notebook.name} failed, {place}: {problem}".replace("\n", "\n    "))
+
+
+def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
+    """Raise PublishError unless the notebook's parameters cell declares every name given."""
+    tagged = [cell for cell in _cells(notebook) if "parameters" in cell["metadata"].get("tags", [])]
+    if len(tagged) != 1:
+        raise PublishError(
+            f"{notebook.name} has {len(tagged)} cells tagged 'parameters': "
+            "give that tag to the one cell that assigns them."
+        )
+    # papermill's own inspection skips lines with two equals signs, so the cell is parsed here.
+    targets = [
+        target
+        for statement in ast.parse("".join(tagged[0]["source"])).body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for target in (
+            statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        )
+    ]
+    declared = [target.id for target in targets if isinstance(target, ast.Name)]
+    unknown = [name for name in parameters if name not in declared]
+    if unknown:
+        raise PublishError(
+            f"{notebook.name} declares no parameter {', '.join(map(repr, unknown))}; "
+            f"it declares {', '.join(declared) or 'none'}."
+        )
+
+
+def _cells(notebook: Path) -> list[dict[str, Any]]:
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        return [cell for cell in cells if cell["metadata"] is not None]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PublishError(f"{notebook} cannot be read as a notebook: {error}.") from error
+
+
+@contextmanager
+def _kernel(directory: Path) -> "Iterator[KernelManager]":
+    from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
+    from jupyter_client.manager import KernelManager
+
+    with tempfile.TemporaryDirectory(prefix="w2s-") as scratch:
+        kernel = KernelManager(
+            kernel_name=NATIVE_KERNEL_NAME,
+            # No folders to search: this interpreter's own kernel, whatever else is installed.
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
+            # Sockets in a private folder need no encryption, and parallel kernels cannot race for
+            # a port.
+            transport="ipc",
+            connection_file=f"{scratch}/kernel.json",
+            client_class="jupyter_client.asynchronous.AsyncKernelClient",
+        )
+        # The user's own IPython configuration must not change the book.
+        environment = os.environ | KERNEL_ENVIRONMENT | {"IPYTHONDIR": scratch}
+        kernel.start_kernel(cwd=str(directory), env=environment)
+        try:
+            yield kernel
+        finally:
+            kernel.shutdown_kernel(now=True)
+
+
+def _drop_run_metadata(notebook: Any) -> None:
+    """Remove what differs from run to run: times, paths, random cell ids."""
+    for part in (notebook, *notebook.cells):
+        for name in ("papermill", "execution"):
+            part.metadata.pop(name, None)
+        if "injected-parameters" in part.metadata.get("tags", []):
+            part.id = "injected-parameters"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+# --- The cache of executed notebooks --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Task:
+    """A notebook to execute, and everything that its outputs depend on."""
+
+    notebook: Path
+    parameters: Mapping[str, Any]
+    output: Path
+    environment: str
+
+    @property
+    def name(self) -> str:
+        """The notebook's name, as in profiles and on the command line."""
+        return self.notebook.stem
+
+    @property
+    def stamp(self) -> Path:
+        """The file that vouches for the output; written after it."""
+        return self.output.with_suffix(".json")
+
+    def key(self) -> str:
+        """Hash of the cells with their tags, the parameters and the environment."""
+        cells = [(c["cell_type"], c["source"], c["metadata"]) for c in _cells(self.notebook)]
+        return _digest(cells, self.parameters, self.environment)
+
+    def is_done(self) -> bool:
+        """Whether the output is there, whole and unaltered, and made from the present sources."""
+        try:
+            stamp = json.loads(self.stamp.read_text(encoding="utf-8"))
+            return bool(stamp == self._stamp(self.key()))
+        except (OSError, ValueError):
+            return False
+
+    def run(self) -> float:
+        """Execute the notebook and vouch for the output; return the seconds taken."""
+        key = self.key()  # before the run: an edit during it must not go unnoticed
+        seconds = execute(self.notebook, self.parameters, self.output)
+        _write(self.stamp, json.dumps(self._stamp(key)))
+        return seconds
+
+    def _stamp(self, key: str) -> dict[str, str]:
+        return {"key": key, "sha256": hashlib.sha256(self.output.read_bytes()).hexdigest()}
+
+
+def environment_key() -> str:
+    """Hash what every output depends on: Python, all installed packages and this one's sources.
+
+    The hashes of the data are written in these sources, so they count too.
+    """
+    installed = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
+    return _digest(sys.version, installed, _tree_digest(PACKAGE, "*.py"))
+
+
+def _tree_digest(folder: Path, pattern: str = "*") -> str:
+    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    return _digest(
+        [
+            (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
+            for path in files
+        ]
+    )
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+# --- Several notebooks at once --------------------------------------------------------------------
+
+
+def execute_all(
+    tasks: Sequence[Task], jobs: int, report: Callable[[str], None]
+) -> dict[str, float]:
+    """Execute notebooks in parallel, each in a process of its own.
+
+    All of them are tried, and those that succeed stay done whatever happens to the others.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    jobs : int
+        How many run at the same time.
+    report : callable
+        Receives a line when a notebook starts, finishes or fails.
+
+    Returns
+    -------
+    dict of str to float
+        Seconds taken, by notebook name.
+
+    Raises
+    ------
+    BuildError
+        If notebooks failed; the message lists them all.
+    """
+    # A pool would lose all its work when one process is killed for want of memory.
+    spawn = multiprocessing.get_context("spawn")
+    waiting = list(tasks)
+    running: dict[Any, tuple[Task, BaseProcess]] = {}  # by the receiving end of a pipe
+    seconds: dict[str, float] = {}
+    failures: list[str] = []
+    receiver: Any
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                task = waiting.pop(0)
+                receiver, sender = spawn.Pipe(duplex=False)
+                worker = spawn.Process(target=_run_and_send, args=(task, sender), daemon=True)
+                worker.start()
+                sender.close()
+                running[receiver] = task, worker
+                report(f"  {task.name}: started")
+            for receiver in wait(list(running)):
+                task, process = running.pop(receiver)
+                try:
+                    outcome = receiver.recv()
+                except EOFError:
+                    outcome = f"{task.notebook.name} failed: its process was ended from outside."
+                process.join()
+                if isinstance(outcome, float):
+                    seconds[task.name] = outcome
+                    report(f"  {task.name}: done in {outcome:.1f} s")
+                else:
+                    failures.append(outcome)
+                    report(f"  {task.name}: FAILED")
+    finally:
+        for _, left in running.values():
+            left.terminate()
+        for _, left in running.values():
+            left.join()
+    if failures:
+        raise BuildError("\n\n".join(failures))
+    return seconds
+
+
+def _run_and_send(task: Task, sender: "Connection[Any, Any]") -> None:
+    def leave(signum: int, frame: FrameType | None) -> None:
+        sys.exit(1)  # through the finally clauses, so that the kernel goes too
+
+    # Ctrl-C reaches every process of the terminal; the parent decides, and terminates this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        sender.send(task.run())
+    except PublishError as error:
+        sender.send(str(error))
+
+
+# --- The book -------------------------------------------------------------------------------------
+
+
+def build_book(
+    root: Path,
+    profile: str = "quick",
+    jobs: int | None = None,
+    report: Callable[[str], None] = print,
+) -> Path:
+    """Execute the notebooks of the table of contents and build the book from them.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder, with ``_config.yml``, ``_toc.yml``, ``book/`` and ``notebooks/``.
+    profile : str
+        Name of a file in ``notebooks/profiles``, which gives the notebooks their parameters.
+    jobs : int, optional
+        How many notebooks run at the same time. Default: one a core.
+    report : callable
+        Receives each line of progress.
+
+    Returns
+    -------
+    Path
+        The first page, in ``build/html``.
+
+    Raises
+    ------
+    PublishError
+        If the profile, the table of contents or a parameter is wrong; nothing has run then.
+    BuildError
+        If a notebook or a page fails; the last good book stays in ``build/html``.
+    """
+    from filelock import FileLock, Timeout
+
+    began = time.monotonic()
+    build = root / "build"
+    build.mkdir(exist_ok=True)
+    lock = FileLock(build / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        report("Another build of this book is running; waiting for it to finish.")
+        lock.acquire()
+    try:
+        pages = _pages(root)
+        tasks = _tasks(root, pages, profile)
+        todo = [task for task in tasks if not task.is_done()]
+        report(f"Profile {profile}: {len(todo)} of {len(tasks)} notebooks to execute.")
+        seconds = execute_all(todo, jobs or os.cpu_count() or 1, report)
+        first_page = _publish(root, tasks)
+    except KeyboardInterrupt:
+        report("Interrupted. What is finished is kept: the same command goes on from there.")
+        raise
+    finally:
+        lock.release()
+    for page in pages:
+        if page.suffix == ".ipynb":
+            time_taken = f"{seconds[page.stem]:.1f} s" if page.stem in seconds else "unchanged"
+        else:
+            time_taken = "text"
+        report(f"  {time_taken:>10}  {_title(page)}")
+    report(f"The book is ready after {time.monotonic() - began:.1f} s: {first_page}")
+    return first_page
+
+
+def _pages(root: Path) -> list[Path]:
+    """Sources of the pages that the table of contents lists, in its order."""
+
+    def files(entry: Any) -> Iterator[str]:
+        if isinstance(entry, dict):
+            for key, value in entry.items():
+                if key in ("root", "file"):
+                    yield value
+                else:
+                    yield from files(value)
+        elif isinstance(entry, list):
+            for part in entry:
+                yield from files(part)
+
+    pages = []
+    for file in files(parse_yaml((root / "_toc.yml").read_text(encoding="utf-8"))):
+        candidates = [root / f"{file}{suffix}" for suffix in ("", ".md", ".ipynb")]
+        found = [path for path in candidates if path.is_file()]
+        if not found:
+            raise PublishError(f"_toc.yml lists {file}, but there is no {file}.md or {file}.ipynb.")
+        pages.append(found[0])
+    return pages
+
+
+def _tasks(root: Path, pages: Sequence[Path], profile: str) -> list[Task]:
+    profiles = root / "notebooks" / "profiles"
+    path = profiles / f"{profile}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(path.stem for path in profiles.glob("*.yaml")))
+        raise PublishError(f"There is no profile {profile!r}; choose one of: {known}.")
+    values = parse_yaml(path.read_text(encoding="utf-8")) or {}
+    notebooks = {page.stem: page for page in pages if page.suffix == ".ipynb"}
+    if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
+        raise PublishError(f"{path.name} must map notebook names to mappings of parameters.")
+    unknown = sorted(set(values) - set(notebooks))
+    if unknown:
+        raise PublishError(
+            f"{path.name} names {', '.join(unknown)}, but _toc.yml lists only the notebooks "
+            f"{', '.join(notebooks)}."
+        )
+    environment = environment_key()
+    executed = root / "build" / "executed" / profile
+    tasks = [
+        Task(page, values.get(name, {}), executed / page.name, environment)
+        for name, page in notebooks.items()
+    ]
+    for task in tasks:
+        check_parameters(task.notebook, task.parameters)
+    return tasks
+
+
+def _publish(root: Path, tasks: Sequence[Task]) -> Path:
+    """Assemble the sources, build the book unless it is built already, and put it in place."""
+    build = root / "build"
+    source = build / "book_src"
+    shutil.rmtree(source, ignore_errors=True)
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(root / "book", source / "book", ignore=ignore)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, source / name)
+    for task in tasks:
+        destination = source / task.notebook.relative_to(root)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(task.output, destination)
+
+    # A book is named by all that went into it, so one that is there need not be built again.
+    environment = tasks[0].environment if tasks else environment_key()
+    book = build / "books" / _digest(_tree_digest(source), environment)[:16]
+    if not book.is_dir():
+        _run_jupyter_book(source, book)
+    link = build / "html"
+    new_link = build / "html.new"
+    new_link.unlink(missing_ok=True)
+    new_link.symlink_to(book.relative_to(build), target_is_directory=True)
+    new_link.replace(link)
+    for other in set(book.parent.iterdir()) - {book}:
+        shutil.rmtree(other)
+    return link / "index.html"
+
+
+def _run_jupyter_book(source: Path, book: Path) -> None:
+    # Sphinx forgets the warnings of pages it does not read again: hence always an empty folder.
+    workspace = source.with_name("sphinx")
+    shutil.rmtree(workspace, ignore_errors=True)
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+    options = ["-W", "-n", "--keep-going", "--path-output", str(workspace)]
+    files = ["--config", str(source / "_config.yml"), "--toc", str(source / "_toc.yml")]
+    result = subprocess.run(
+        [*command, str(source), *files, *options], capture_output=True, text=True, check=False
+    )
+    if result.returncode != 0:
+        # Paths in book_src mirror the repository's, so without the prefix they name the sources.
+        problems = ANSI_STYLE.sub("", result.stderr).replace(f"{source}{os.sep}", "")
+        raise BuildError(f"The pages could not be built:\n{problems.strip()}")
+    book.parent.mkdir(exist_ok=True)
+    (workspace / "_build" / "html").replace(book)
+    shutil.rmtree(workspace)
+
+
+def _title(page: Path) -> str:
+    """First heading of a page."""
+    if page.suffix == ".ipynb":
+        text = "\n".join(
+            "".join(cell["source"]) for cell in _cells(page) if cell["cell_type"] == "markdown"
+        )
+    else:
+        text = page.read_text(encoding="utf-8")
+    heading = re.search(r"^# +(.+)$", text, flags=re.MULTILINE)
+    return heading[1].strip() if heading else page.stem
+
+
+def parse_yaml(text: str) -> Any:
+    """Read YAML, taking ``1e-2`` for a number as version 1.2 of YAML does.
+
+    Raises
+    ------
+    PublishError
+        If the text is no YAML.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+        list("-+.0123456789"),
+    )
+    try:
+        return yaml.load(text, Loader)  # a safe loader
+    except yaml.YAMLError as error:
+        raise PublishError(f"This cannot be read as YAML: {error}") from error
