@@ -14,6 +14,7 @@ under its final name in one step, so a killed build loses only what it was worki
 import ast
 import hashlib
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -92,6 +93,11 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
     from papermill.exceptions import PapermillExecutionError
 
     check_parameters(notebook, parameters)
+    if output.resolve() == notebook.resolve():
+        raise PublishError(f"{output} is the source itself: give the output another name.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Its warnings come from a cruder reading of the parameters cell than check_parameters has.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     source = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     places = {
         cell.id: f"cell {number} of {len(source.cells)} (id {cell.id})"
@@ -197,7 +203,6 @@ def _drop_run_metadata(notebook: Any) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)
@@ -360,6 +365,7 @@ def build_book(
     root: Path,
     profile: str = "quick",
     jobs: int | None = None,
+    before_execution: Callable[[], object] = lambda: None,
     report: Callable[[str], None] = print,
 ) -> Path:
     """Execute the notebooks of the table of contents and build the book from them.
@@ -372,6 +378,8 @@ def build_book(
         Name of a file in ``notebooks/profiles``, which gives the notebooks their parameters.
     jobs : int, optional
         How many notebooks run at the same time. Default: one a core.
+    before_execution : callable
+        Called once if anything is to be executed, to fetch what the notebooks share.
     report : callable
         Receives each line of progress.
 
@@ -403,6 +411,8 @@ def build_book(
         tasks = _tasks(root, pages, profile)
         todo = [task for task in tasks if not task.is_done()]
         report(f"Profile {profile}: {len(todo)} of {len(tasks)} notebooks to execute.")
+        if todo:
+            before_execution()
         seconds = execute_all(todo, jobs or os.cpu_count() or 1, report)
         first_page = _publish(root, tasks)
     except KeyboardInterrupt:

