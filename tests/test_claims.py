@@ -31,10 +31,16 @@ def test_a_failed_claim_is_shown_as_failed():
     assert bundle[MIME][0]["holds"] is False
 
 
-def test_the_ledger_survives_json_and_escapes_html():
-    bundle = record(Finding(1, "<script>", 1.0, 1.0, tolerance=0.1))._repr_mimebundle_()
+def test_the_ledger_survives_strict_json_and_escapes_html():
+    findings = (
+        Finding(1, "<script>", np.float32(1), np.array(1.0), tolerance=np.float64(0.1)),
+        Finding(1, "undefined", np.nan, 1.0, "below"),
+    )
+    bundle = record(*findings)._repr_mimebundle_()
     assert "<script>" not in bundle["text/html"]
-    assert json.loads(json.dumps(bundle[MIME]))[0]["statement"] == "<script>"
+    first, second = json.loads(json.dumps(bundle[MIME], allow_nan=False))
+    assert (first["statement"], first["measured"], first["holds"]) == ("<script>", 1.0, True)
+    assert (second["measured"], second["holds"]) == (None, False)
 
 
 def test_the_papers_eight_claims_are_listed():

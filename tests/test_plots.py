@@ -47,3 +47,13 @@ def test_curve_takes_the_models_color_unless_told():
 def test_an_unknown_model_is_refused():
     with pytest.raises(KeyError, match="teacher"):
         plots.curve(Figure().subplots(), "teacher", [0], [0])
+
+
+def test_log_axes_have_plain_labels():
+    ax = Figure().subplots()
+    ax.plot([15, 2000], [1, 2])
+    plots.log_samples_axis(ax)
+    ax.set_xlim(15, 2000)
+    ax.figure.draw_without_rendering()
+    labels = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert {"20", "50", "100", "1,000", "2,000"} <= set(labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from html import escape
+from math import isfinite
 from typing import Any, Literal
 
 CLAIMS = {
@@ -56,6 +57,8 @@ class Finding:
     tolerance: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("measured", "expected", "tolerance"):
+            object.__setattr__(self, name, float(getattr(self, name)))
         if self.claim not in CLAIMS:
             raise ValueError(f"claim must be one of {sorted(CLAIMS)}, got {self.claim!r}.")
         if self.relation not in ("near", "above", "below"):
@@ -94,7 +97,7 @@ class Ledger:
                 for f in self.findings
             ),
             "text/html": _table(self.findings),
-            MIME: [{**asdict(f), "holds": f.holds} for f in self.findings],
+            MIME: [_plain(f) for f in self.findings],
         }
 
 
@@ -118,6 +121,15 @@ def record(*findings: Finding) -> Ledger:
     if not findings:
         raise ValueError("record needs at least one Finding.")
     return Ledger(findings)
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    """Fields and verdict as strict JSON, which has no NaN or infinity."""
+    fields = {**asdict(finding), "holds": finding.holds}
+    return {
+        name: None if isinstance(value, float) and not isfinite(value) else value
+        for name, value in fields.items()
+    }
 
 
 def _verdict(finding: Finding) -> str:

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
 
@@ -96,3 +97,16 @@ def points(
             **style,
         },
     )
+
+
+def log_samples_axis(ax: Axes) -> None:
+    """Give a logarithmic x axis of sample sizes plain labels at 1, 2 and 5 times powers of ten.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    """
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
