@@ -1,0 +1,25 @@
+# Thin names for bootstrap.py, which sets .venv up first when that is needed.
+PYTHON ?= python3
+PROFILE ?= quick
+JOBS ?=
+PORT ?= 8000
+
+.PHONY: book test serve lock clean
+
+book: ## execute the notebooks and build the book (PROFILE=quick|paper, JOBS=cores)
+	@$(PYTHON) bootstrap.py book --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
+
+test: ## lint, types, tests, reference values of the notebooks, the book in a browser
+	@$(PYTHON) bootstrap.py test
+
+serve: ## show the built book on localhost (PORT=8000)
+	@$(PYTHON) bootstrap.py serve $(PORT)
+
+lock: ## resolve pyproject.toml into requirements.lock
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip install --quiet uv
+	build/uv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
+
+clean: ## remove all that was built, the virtual environment too
+	rm -rf build .venv
