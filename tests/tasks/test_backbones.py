@@ -131,12 +131,13 @@ def test_l3_puts_paraphrases_closer_than_unrelated_sentences(empty_cache):
 
 
 @pytest.mark.parametrize("name", ["L3", "h6"])
-def test_features_do_not_depend_on_the_batch(empty_cache, name):
+def test_features_do_not_depend_on_the_batch(empty_cache, name, monkeypatch):
     together = features(TEXTS, name)
-    reverse = features(TEXTS[::-1], name)[::-1]
     alone = np.vstack([features([text], name) for text in TEXTS])
-    np.testing.assert_allclose(reverse, together, atol=1e-5)
+    monkeypatch.setattr(backbones, "BATCH", 2)
+    thrice = features(TEXTS[::-1] * 3, name)
     np.testing.assert_allclose(alone, together, atol=1e-5)
+    np.testing.assert_allclose(thrice, np.tile(together[::-1], (3, 1)), atol=1e-5)
 
 
 def test_both_encoders_have_the_same_vocabulary():
@@ -253,3 +254,14 @@ def test_bad_input_is_refused():
     for texts in ("a", [], [b"a"]):
         with pytest.raises(ValueError, match="nonempty sequence of strings"):
             features(texts, "h0")
+
+
+def test_missing_libraries_are_named(monkeypatch):
+    def not_installed(name):
+        raise backbones.PackageNotFoundError(name)
+
+    monkeypatch.setattr(backbones, "version", not_installed)
+    with pytest.raises(
+        ImportError, match=r"need the package onnxruntime: install w2s-utils\[text\]"
+    ):
+        features(["a"], "h0")
