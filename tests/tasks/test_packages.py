@@ -4,7 +4,9 @@ import io
 import stat
 import subprocess
 import tarfile
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,19 @@ def test_the_hash_is_checked_even_if_pip_does_not(toy, monkeypatch):
     monkeypatch.setattr(subprocess, "run", fake_pip(b"something else"))
     with pytest.raises(FetchError, match=f"must bring {FILENAME} with SHA-256 {toy.sha256}"):
         fetch(toy)
+
+
+def test_two_users_of_an_artifact_download_it_once(toy, tmp_path, monkeypatch):
+    bring = fake_pip((tmp_path / "shelf" / FILENAME).read_bytes())
+
+    def slow(command, **kwargs):
+        time.sleep(0.1)
+        return bring(command)
+
+    monkeypatch.setattr(subprocess, "run", slow)
+    with ThreadPoolExecutor(2) as users:
+        fetched = list(users.map(fetch, [toy, toy]))
+    assert sorted(of_user.downloaded for of_user in fetched) == [False, True]
 
 
 def test_failure_of_pip_is_one_sentence_with_its_last_line(toy, capfd):
