@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from w2s_utils.claims import CLAIMS, MIME, Finding, record
+from w2s_utils.claims import CLAIMS, LEDGER_KEY, Finding, record
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,10 @@ def test_verdicts(measured, relation, tolerance, holds):
 
 
 def test_a_failed_claim_is_shown_as_failed():
-    bundle = record(Finding(3, "gap", 0.1, 1.0, "above"))._repr_mimebundle_()
-    assert "does not hold" in bundle["text/plain"]
-    assert "does not hold" in bundle["text/html"]
-    assert bundle[MIME][0]["holds"] is False
+    data, metadata = record(Finding(3, "gap", 0.1, 1.0, "above"))._repr_mimebundle_()
+    assert "does not hold" in data["text/plain"]
+    assert "does not hold" in data["text/html"]
+    assert metadata[LEDGER_KEY][0]["holds"] is False
 
 
 def test_the_ledger_survives_strict_json_and_escapes_html():
@@ -36,9 +36,9 @@ def test_the_ledger_survives_strict_json_and_escapes_html():
         Finding(1, "<script>", np.float32(1), np.array(1.0), tolerance=np.float64(0.1)),
         Finding(1, "undefined", np.nan, 1.0, "below"),
     )
-    bundle = record(*findings)._repr_mimebundle_()
-    assert "<script>" not in bundle["text/html"]
-    first, second = json.loads(json.dumps(bundle[MIME], allow_nan=False))
+    data, metadata = record(*findings)._repr_mimebundle_()
+    assert "<script>" not in data["text/html"]
+    first, second = json.loads(json.dumps(metadata[LEDGER_KEY], allow_nan=False))
     assert (first["statement"], first["measured"], first["holds"]) == ("<script>", 1.0, True)
     assert (second["measured"], second["holds"]) == (None, False)
 

@@ -1,3 +1,6 @@
+from base64 import b64decode
+from xml.etree import ElementTree
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -47,6 +50,16 @@ def test_curve_takes_the_models_color_unless_told():
 def test_an_unknown_model_is_refused():
     with pytest.raises(KeyError, match="teacher"):
         plots.curve(Figure().subplots(), "teacher", [0], [0])
+
+
+def test_html_figures_are_reproducible_and_escaped():
+    figure = Figure()
+    figure.subplots().plot([0, 1])
+    with mpl.rc_context({"svg.hashsalt": "fixed"}):
+        one, two = (plots.as_html(figure, 'a "line"').data for _ in range(2))
+    assert one == two
+    assert 'alt="a &quot;line&quot;"' in one
+    assert ElementTree.fromstring(b64decode(one.split("base64,")[1][:-2])).tag.endswith("svg")
 
 
 def test_log_axes_have_plain_labels():

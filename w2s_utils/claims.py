@@ -21,7 +21,7 @@ CLAIMS = {
     8: "The same trends show on vision and text tasks.",
 }
 
-MIME = "application/vnd.w2s.ledger+json"
+LEDGER_KEY = "w2s_ledger"  # of the output's metadata in an executed notebook
 
 
 @dataclass(frozen=True)
@@ -85,20 +85,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Findings of one chapter: a table for the reader, JSON for the reproduction report."""
+    """Findings of one chapter: a table for the reader, metadata for the reproduction report."""
 
     findings: tuple[Finding, ...]
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {
-            "text/plain": "\n".join(
-                f"claim {f.claim}: {f.statement}: {f.measured:.4g}, expected {f.expectation}: "
-                f"{_verdict(f)}"
-                for f in self.findings
-            ),
-            "text/html": _table(self.findings),
-            MIME: [_plain(f) for f in self.findings],
-        }
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        plain = "\n".join(
+            f"claim {f.claim}: {f.statement}: {f.measured:.4g}, expected {f.expectation}: "
+            f"{_verdict(f)}"
+            for f in self.findings
+        )
+        data = {"text/plain": plain, "text/html": _table(self.findings)}
+        return data, {LEDGER_KEY: [_plain(f) for f in self.findings]}
 
 
 def record(*findings: Finding) -> Ledger:
@@ -111,7 +109,7 @@ def record(*findings: Finding) -> Ledger:
     Returns
     -------
     Ledger
-        Shows a table in the book and carries the findings as JSON in the executed notebook.
+        Shows a table in the book; the executed notebook carries the findings as metadata.
 
     Raises
     ------

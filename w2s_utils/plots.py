@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from html import escape
+from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from IPython.display import HTML
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
@@ -97,6 +102,26 @@ def points(
             **style,
         },
     )
+
+
+def as_html(figure: Figure, alt: str) -> HTML:
+    """Turn a figure into HTML, to show it on another page than the notebook's own.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    alt : str
+        What the figure shows, for readers who cannot see it.
+
+    Returns
+    -------
+    IPython HTML object
+        An ``img`` element that holds the SVG; its text cannot run scripts.
+    """
+    svg = BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    source = b64encode(svg.getvalue()).decode()
+    return HTML(f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{source}">')
 
 
 def log_samples_axis(ax: Axes) -> None:
