@@ -1,0 +1,434 @@
+"""The publisher on a tiny but real book."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from w2s_utils import publish
+from w2s_utils.publish import BuildError, PublishError, Task, build_book, execute, parse_yaml
+
+CONFIG = """
+title: Tiny
+only_build_toc_files: true
+execute: {execute_notebooks: "off"}
+"""
+TOC = """
+format: jb-book
+root: book/intro
+chapters:
+  - file: notebooks/first
+  - file: notebooks/second
+"""
+
+
+def write_notebook(path: Path, *sources: str, parameters: str = "n = 1") -> Path:
+    cells = [
+        new_markdown_cell(f"# The {path.stem}", id="title"),
+        new_code_cell(parameters, id="parameters", metadata={"tags": ["parameters"]}),
+        *(new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)),
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+def outputs(path: Path) -> list[str]:
+    cells = nbformat.read(path, as_version=4).cells
+    return [output.text for cell in cells for output in cell.get("outputs", [])]
+
+
+def make_project(root: Path) -> Path:
+    write_notebook(root / "notebooks/first.ipynb", "print(n)")
+    write_notebook(root / "notebooks/second.ipynb", "print(2 * n)")
+    (root / "notebooks/profiles").mkdir()
+    (root / "notebooks/profiles/quick.yaml").write_text("first: {n: 5}\n")
+    (root / "book").mkdir()
+    (root / "book/intro.md").write_text("# Introduction\n")
+    (root / "_config.yml").write_text(CONFIG)
+    (root / "_toc.yml").write_text(TOC)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the package's sources, so that a test may edit them."""
+    folder = tmp_path_factory.mktemp("package")
+    (folder / "module.py").write_text("x = 1\n")
+    monkeypatch.setattr(publish, "PACKAGE", folder)
+    return folder
+
+
+# --- One notebook ---------------------------------------------------------------------------------
+
+
+def test_parameters_replace_those_of_the_notebook(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", "print(n, d)", parameters="n = 1\nd = dict(a=1)")
+    seconds = execute(source, {"n": 1e-2, "d": [1, "x"]}, tmp_path / "out/a.ipynb")
+    assert seconds > 0
+    assert outputs(tmp_path / "out/a.ipynb") == ["0.01 [1, 'x']\n"]
+
+
+def test_kernel_is_this_interpreter_with_one_thread_and_no_foreign_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tmp_path / "kernels/python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": ["false"], "display_name": "other", "language": "python"})
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    startup = tmp_path / "ipython/profile_default/startup"
+    startup.mkdir(parents=True)
+    (startup / "0.py").write_text("raise SystemExit")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    source = write_notebook(
+        tmp_path / "notebooks/a.ipynb",
+        "import os, sys\nprint(sys.executable, os.environ['OMP_NUM_THREADS'], os.getcwd())",
+    )
+    execute(source, {}, tmp_path / "a.ipynb")
+    assert outputs(tmp_path / "a.ipynb") == [f"{sys.executable} 1 {source.parent}\n"]
+
+
+def test_executed_notebook_is_the_same_in_every_run(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "source.ipynb", "print({str(i) for i in range(9)})")
+    for name in ("a.ipynb", "b.ipynb"):
+        execute(source, {"n": 3}, tmp_path / name)
+    assert (tmp_path / "a.ipynb").read_bytes() == (tmp_path / "b.ipynb").read_bytes()
+    assert str(tmp_path) not in (tmp_path / "a.ipynb").read_text()
+
+
+def test_undeclared_parameter_is_refused_with_the_declared_names(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", parameters="n = 1\nsizes: list = dict(a=1)")
+    with pytest.raises(PublishError, match="no parameter 'm'; it declares n, sizes") as caught:
+        execute(source, {"m": 1}, tmp_path / "out.ipynb")
+    assert type(caught.value) is PublishError
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_missing_parameters_cell_is_refused(tmp_path: Path) -> None:
+    nbformat.write(new_notebook(cells=[new_code_cell("n = 1")]), tmp_path / "a.ipynb")
+    with pytest.raises(PublishError, match="has 0 cells tagged 'parameters'"):
+        execute(tmp_path / "a.ipynb", {}, tmp_path / "out.ipynb")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"cells": [1]}', "\udcff"])
+def test_file_that_is_no_notebook_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.ipynb").write_text(content, errors="surrogateescape")
+    with pytest.raises(PublishError, match="cannot be read as a notebook"):
+        execute(tmp_path / "a.ipynb", {}, tmp_path / "out.ipynb")
+
+
+def test_source_is_never_overwritten(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", "print(n)")
+    before = source.read_bytes()
+    with pytest.raises(PublishError, match="is the source itself"):
+        execute(source, {}, source)
+    assert source.read_bytes() == before
+
+
+def test_failing_cell_is_named_with_its_error(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", "print(n)", "total = 0\n1 / total")
+    with pytest.raises(BuildError) as caught:
+        execute(source, {"n": 2}, tmp_path / "out.ipynb")
+    message = str(caught.value)
+    assert message.startswith(
+        "a.ipynb failed, cell 4 of 4 (id cell-1): ZeroDivisionError: division by zero\n"
+    )
+    assert "1 / total" in message
+    assert "\x1b" not in message
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_dead_kernel_is_a_failure_of_the_cell(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", "import os\nos._exit(1)")
+    with pytest.raises(BuildError, match=r"a.ipynb failed, cell 3 of 3 \(id cell-0\).*died"):
+        execute(source, {}, tmp_path / "out.ipynb")
+
+
+# --- The cache ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    source = write_notebook(tmp_path / "a.ipynb", "print(n)")
+    return Task(source, {"n": 1}, tmp_path / "executed/a.ipynb", publish.environment_key())
+
+
+def edit(notebook: Path, change: str) -> None:
+    content = nbformat.read(notebook, as_version=4)
+    cell = content.cells[2]
+    if change == "source":
+        cell.source += "  # edited"
+    elif change == "tag":
+        cell.metadata["tags"] = ["hide-input"]
+    elif change == "output":
+        cell.outputs = [nbformat.v4.new_output("stream", text="old\n")]
+        cell.execution_count = 7
+    nbformat.write(content, notebook)
+
+
+@pytest.mark.parametrize(("change", "same"), [("source", 0), ("tag", 0), ("output", 1)])
+def test_key_depends_on_cells_and_not_on_kept_outputs(task: Task, change: str, same: bool) -> None:
+    before = task.key()
+    edit(task.notebook, change)
+    assert (task.key() == before) == same
+
+
+def test_key_depends_on_parameters(task: Task) -> None:
+    other = Task(task.notebook, {"n": 1.5}, task.output, task.environment)
+    assert other.key() != task.key()
+
+
+def test_key_depends_on_the_package_python_and_every_installed_version(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {publish.environment_key()}
+    (package / "module.py").write_text("x = 2\n")
+    keys.add(publish.environment_key())
+    (package / "module.py").rename(package / "renamed.py")
+    keys.add(publish.environment_key())
+    monkeypatch.setattr(sys, "version", "3.99")
+    keys.add(publish.environment_key())
+    numpy = SimpleNamespace(name="numpy", version="99")
+    monkeypatch.setattr(metadata, "distributions", lambda: [numpy])
+    keys.add(publish.environment_key())
+    assert len(keys) == 5
+    assert publish.environment_key() in keys
+
+
+@pytest.mark.parametrize("damage", ["truncate", "alter", "delete", "delete stamp", "spoil stamp"])
+def test_damaged_output_is_not_taken_for_done(task: Task, damage: str) -> None:
+    assert not task.is_done()
+    task.run()
+    assert task.is_done()
+    content = task.output.read_text()
+    if damage == "truncate":
+        task.output.write_text(content[:-20])
+    elif damage == "alter":
+        task.output.write_text(content.replace("1", "2"))
+    elif damage == "delete":
+        task.output.unlink()
+    elif damage == "delete stamp":
+        task.stamp.unlink()
+    else:
+        task.stamp.write_text("{")
+    assert not task.is_done()
+
+
+# --- The book -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def build(project: Path) -> Iterator[list[str]]:
+    """Lines that a build reports; each test leaves the project as it found it, built."""
+    lines: list[str] = []
+    kept = {path: path.read_bytes() for path in project.rglob("*") if is_source(project, path)}
+    build_book(project, jobs=2, report=lambda line: None)
+    yield lines
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
+def is_source(project: Path, path: Path) -> bool:
+    return path.is_file() and project / "build" not in path.parents
+
+
+def test_book_holds_the_computed_numbers(project: Path, build: list[str]) -> None:
+    page = build_book(project, report=build.append)
+    assert page == project / "build/html/index.html"
+    assert "<span></span>5" not in page.read_text()
+    assert "5\n" in (project / "build/html/notebooks/first.html").read_text()
+    assert [line.split() for line in build[1:4]] == [
+        ["text", "Introduction"],
+        ["unchanged", "The", "first"],
+        ["unchanged", "The", "second"],
+    ]
+    assert str(page) in build[-1]
+
+
+def test_unchanged_book_is_not_built_again(
+    project: Path, build: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", None)
+    began = time.monotonic()
+    build_book(project, before_execution=pytest.fail, report=build.append)
+    assert time.monotonic() - began < 3
+
+
+def test_edited_notebook_runs_alone_and_the_book_is_swapped_at_once(
+    project: Path, build: list[str]
+) -> None:
+    old = (project / "build/html").resolve()
+    edit(project / "notebooks/second.ipynb", "source")
+    prepared: list[int] = []
+    build_book(project, before_execution=lambda: prepared.append(1), report=build.append)
+    assert [line.strip() for line in build if "started" in line] == ["second: started"]
+    assert prepared == [1]
+    new = (project / "build/html").resolve()
+    assert new != old
+    assert not old.exists()
+    assert (project / "build/html").is_symlink()
+
+
+def test_edited_page_rebuilds_the_book_without_running_anything(
+    project: Path, build: list[str]
+) -> None:
+    (project / "book/intro.md").write_text("# Another introduction\n")
+    build_book(project, report=build.append)
+    assert "Another introduction" in (project / "build/html/book/intro.html").read_text()
+    assert not [line for line in build if "started" in line]
+
+
+def test_failing_notebook_keeps_the_last_book_and_the_work_of_the_others(
+    project: Path, build: list[str]
+) -> None:
+    old = (project / "build/html").resolve()
+    first, second = (project / f"notebooks/{name}.ipynb" for name in ("first", "second"))
+    write_notebook(first, "raise ValueError('wrong number')")
+    write_notebook(second, "print(2 * n)", "print('kept')")
+    with pytest.raises(BuildError, match=r"first.ipynb failed, cell 3 of 3 .*wrong number"):
+        build_book(project, jobs=1, report=build.append)
+    assert (project / "build/html").resolve() == old
+    assert (old / "index.html").is_file()
+    assert outputs(project / "build/executed/quick/second.ipynb") == ["2\n", "kept\n"]
+    write_notebook(first, "print(n)")
+    build.clear()
+    build_book(project, report=build.append)
+    assert not [line for line in build if "second: started" in line]
+
+
+def test_broken_page_fails_the_build_every_time_and_names_the_source(
+    project: Path, build: list[str]
+) -> None:
+    old = (project / "build/html").resolve()
+    (project / "book/intro.md").write_text("# Introduction\n\n{ref}`nowhere`\n")
+    for _ in range(2):
+        with pytest.raises(BuildError, match=r"^The pages .*\nbook/intro.md:3: WARNING.*nowhere"):
+            build_book(project, report=build.append)
+    assert (project / "build/html").resolve() == old
+
+
+def test_all_failures_are_listed(project: Path, build: list[str]) -> None:
+    for name in ("first", "second"):
+        write_notebook(project / f"notebooks/{name}.ipynb", f"raise ValueError('{name} is wrong')")
+    with pytest.raises(BuildError) as caught:
+        build_book(project, jobs=2, report=build.append)
+    assert "first is wrong" in str(caught.value)
+    assert "second is wrong" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("notebooks/profiles/quick.yaml", "third: {n: 1}", "names third, but .* first, second"),
+        ("notebooks/profiles/quick.yaml", "first: {m: 1}", "no parameter 'm'; it declares n"),
+        ("notebooks/profiles/quick.yaml", "first: 3", "must map notebook names"),
+        ("notebooks/profiles/quick.yaml", "{", "cannot be read as YAML"),
+        ("_toc.yml", TOC + "  - file: book/absent\n", "there is no book/absent.md"),
+    ],
+)
+def test_wrong_request_is_refused_before_anything_runs(
+    project: Path, build: list[str], file: str, content: str, message: str
+) -> None:
+    (project / file).write_text(content)
+    with pytest.raises(PublishError, match=message) as caught:
+        build_book(project, before_execution=pytest.fail, report=build.append)
+    assert type(caught.value) is PublishError
+
+
+def test_unknown_profile_is_refused(project: Path) -> None:
+    with pytest.raises(PublishError, match="no profile 'fast'; choose one of: quick"):
+        build_book(project, "fast")
+
+
+def test_ctrl_c_ends_the_kernels_and_the_next_build_resumes(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path)
+    pid_file = project / "kernel.pid"
+    write_notebook(
+        project / "notebooks/second.ipynb",
+        f"import os, pathlib, time\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))",
+        "time.sleep(600)",
+    )
+    code = (
+        "import sys; from pathlib import Path; from w2s_utils.publish import build_book; "
+        "build_book(Path(sys.argv[1]), jobs=2)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", code, str(project)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    reported = iter(process.stdout.readline, "")
+    assert any("first: done" in line for line in reported)
+    wait_until(lambda: pid_file.exists() and pid_file.read_text() != "")
+    process.send_signal(signal.SIGINT)
+    assert any("the same command goes on from there" in line for line in reported)
+    process.wait(timeout=10)
+    process.stdout.close()
+    kernel = int(pid_file.read_text())
+    wait_until(lambda: not is_running(kernel))
+    executed = project / "build/executed/quick"
+    assert sorted(path.name for path in executed.iterdir()) == ["first.ipynb", "first.json"]
+
+
+def wait_until(condition: "object", seconds: float = 20) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+# --- YAML -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-2", 0.01),
+        ("-4E3", -4000.0),
+        ("0.5", 0.5),
+        ("true", True),
+        ("words and more", "words and more"),
+        ("[20, 1e2]", [20, 100.0]),
+        ("{a: 1}", {"a": 1}),
+    ],
+)
+def test_values_are_read_as_people_write_them(text: str, value: object) -> None:
+    parsed = parse_yaml(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+def test_yaml_makes_no_objects() -> None:
+    with pytest.raises(PublishError, match="cannot be read as YAML"):
+        parse_yaml("!!python/object/apply:os.system ['true']")
