@@ -116,6 +116,34 @@ def test_undeclared_parameter_is_refused_with_the_declared_names(tmp_path: Path)
     assert not (tmp_path / "out.ipynb").exists()
 
 
+@pytest.mark.parametrize(
+    ("declared", "given", "accepted"),
+    [
+        ("n = 1", 2, True),
+        ("n = 1", 1.5, False),
+        ("n = 1", "many", False),
+        ("n = 1", True, False),
+        ("n = 0.1", 2, True),
+        ("n: str = 'h4'", "L3", True),
+        ("n: str = 'h4'", 3, False),
+        ("m, n = 1, [2, 3]", [4], True),
+        ("m, n = 1, [2, 3]", [4, "a"], False),
+        ("m, n = 1, [2, 3]", 4, False),
+        ("n = None", 4, True),
+        ("n = 2 ** 3", 4, True),
+    ],
+)
+def test_parameter_must_be_of_the_kind_of_its_default(
+    tmp_path: Path, declared: str, given: object, accepted: bool
+) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", parameters=declared)
+    if accepted:
+        publish.check_parameters(source, {"n": given})
+    else:
+        with pytest.raises(PublishError, match="takes for n a value like"):
+            publish.check_parameters(source, {"n": given})
+
+
 def test_missing_parameters_cell_is_refused(tmp_path: Path) -> None:
     nbformat.write(new_notebook(cells=[new_code_cell("n = 1")]), tmp_path / "a.ipynb")
     with pytest.raises(PublishError, match="has 0 cells tagged 'parameters'"):
@@ -284,6 +312,16 @@ def test_edited_notebook_runs_alone_and_the_book_is_swapped_at_once(
     assert new != old
     assert not old.exists()
     assert (project / "build/html").is_symlink()
+
+
+def test_books_of_two_names_do_not_replace_each_other(project: Path, build: list[str]) -> None:
+    other = build_book(project, report=build.append, name="other")
+    (project / "book/intro.md").write_text("# Another introduction\n")
+    build_book(project, report=build.append)
+    assert "Another introduction" not in (other.parent / "book/intro.html").read_text()
+    build_book(project, report=build.append, name="other")
+    assert "Another introduction" in (other.parent / "book/intro.html").read_text()
+    assert len(list((project / "build/books").iterdir())) == 1
 
 
 def test_edited_page_rebuilds_the_book_without_running_anything(

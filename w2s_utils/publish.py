@@ -135,29 +135,56 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Raise PublishError unless the notebook's parameters cell declares every name given."""
+    """Raise PublishError unless each parameter is declared, with a default of the same kind."""
     tagged = [cell for cell in _cells(notebook) if "parameters" in cell["metadata"].get("tags", [])]
     if len(tagged) != 1:
         raise PublishError(
             f"{notebook.name} has {len(tagged)} cells tagged 'parameters': "
             "give that tag to the one cell that assigns them."
         )
-    # papermill's own inspection skips lines with two equals signs, so the cell is parsed here.
-    targets = [
-        target
-        for statement in ast.parse("".join(tagged[0]["source"])).body
-        if isinstance(statement, ast.Assign | ast.AnnAssign)
-        for target in (
-            statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        )
-    ]
-    declared = [target.id for target in targets if isinstance(target, ast.Name)]
-    unknown = [name for name in parameters if name not in declared]
-    if unknown:
-        raise PublishError(
-            f"{notebook.name} declares no parameter {', '.join(map(repr, unknown))}; "
-            f"it declares {', '.join(declared) or 'none'}."
-        )
+    declared = dict(_assignments("".join(tagged[0]["source"])))
+    for name, value in parameters.items():
+        if name not in declared:
+            raise PublishError(
+                f"{notebook.name} declares no parameter {name!r}; "
+                f"it declares {', '.join(declared) or 'none'}."
+            )
+        try:
+            default = ast.literal_eval(declared[name])
+        except ValueError:  # an expression: any value may do
+            continue
+        if not _same_kind(value, default):
+            raise PublishError(
+                f"{notebook.name} takes for {name} a value like {default!r}, got {value!r}."
+            )
+
+
+def _assignments(source: str) -> Iterator[tuple[str, ast.expr]]:
+    """Names that the statements assign, each with the expression of its value.
+
+    papermill's own inspection skips lines with two equals signs or with several names.
+    """
+    for statement in ast.parse(source).body:
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            pairs = [(target, statement.value)]
+            if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
+                pairs = list(zip(target.elts, statement.value.elts, strict=False))
+            for name, value in pairs:
+                if isinstance(name, ast.Name):
+                    yield name.id, value
+
+
+def _same_kind(value: object, default: object) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return type(value) is type(default)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, list) and isinstance(value, list) and default:
+        return all(_same_kind(item, default[0]) for item in value)
+    return default is None or isinstance(value, type(default))
 
 
 def _cells(notebook: Path) -> list[dict[str, Any]]:
@@ -173,8 +200,15 @@ def _kernel(directory: Path) -> "Iterator[KernelManager]":
     from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
     from jupyter_client.manager import KernelManager
 
+    clients = []
+
+    class RememberingManager(KernelManager):
+        def client(self, **kwargs: Any) -> Any:
+            clients.append(super().client(**kwargs))
+            return clients[-1]
+
     with tempfile.TemporaryDirectory(prefix="w2s-") as scratch:
-        kernel = KernelManager(
+        kernel = RememberingManager(
             kernel_name=NATIVE_KERNEL_NAME,
             # No folders to search: this interpreter's own kernel, whatever else is installed.
             kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
@@ -191,6 +225,8 @@ def _kernel(directory: Path) -> "Iterator[KernelManager]":
             yield kernel
         finally:
             kernel.shutdown_kernel(now=True)
+            for client in clients:  # papermill leaves them open when it did not start the kernel
+                client.stop_channels()
 
 
 def _drop_run_metadata(notebook: Any) -> None:
@@ -367,6 +403,7 @@ def build_book(
     jobs: int | None = None,
     before_execution: Callable[[], object] = lambda: None,
     report: Callable[[str], None] = print,
+    name: str = "html",
 ) -> Path:
     """Execute the notebooks of the table of contents and build the book from them.
 
@@ -382,18 +419,20 @@ def build_book(
         Called once if anything is to be executed, to fetch what the notebooks share.
     report : callable
         Receives each line of progress.
+    name : str
+        Where the book appears in ``build``; books of other names stay.
 
     Returns
     -------
     Path
-        The first page, in ``build/html``.
+        The first page.
 
     Raises
     ------
     PublishError
         If the profile, the table of contents or a parameter is wrong; nothing has run then.
     BuildError
-        If a notebook or a page fails; the last good book stays in ``build/html``.
+        If a notebook or a page fails; the last good book stays where it is.
     """
     from filelock import FileLock, Timeout
 
@@ -414,7 +453,7 @@ def build_book(
         if todo:
             before_execution()
         seconds = execute_all(todo, jobs or os.cpu_count() or 1, report)
-        first_page = _publish(root, tasks)
+        first_page = _publish(root, tasks, build / name)
     except KeyboardInterrupt:
         report("Interrupted. What is finished is kept: the same command goes on from there.")
         raise
@@ -481,7 +520,7 @@ def _tasks(root: Path, pages: Sequence[Path], profile: str) -> list[Task]:
     return tasks
 
 
-def _publish(root: Path, tasks: Sequence[Task]) -> Path:
+def _publish(root: Path, tasks: Sequence[Task], link: Path) -> Path:
     """Assemble the sources, build the book unless it is built already, and put it in place."""
     build = root / "build"
     source = build / "book_src"
@@ -500,12 +539,12 @@ def _publish(root: Path, tasks: Sequence[Task]) -> Path:
     book = build / "books" / _digest(_tree_digest(source), environment)[:16]
     if not book.is_dir():
         _run_jupyter_book(source, book)
-    link = build / "html"
-    new_link = build / "html.new"
+    new_link = link.with_suffix(".new")
     new_link.unlink(missing_ok=True)
     new_link.symlink_to(book.relative_to(build), target_is_directory=True)
     new_link.replace(link)
-    for other in set(book.parent.iterdir()) - {book}:
+    shown = {path.resolve() for path in build.iterdir() if path.is_symlink()}
+    for other in set(book.parent.resolve().iterdir()) - shown:
         shutil.rmtree(other)
     return link / "index.html"
 
