@@ -1,0 +1,129 @@
+"""Every notebook keeps the book's rules, and every command that a page names would be accepted."""
+
+import ast
+import json
+import re
+import shlex
+from pathlib import Path
+from pydoc import locate
+
+import pytest
+
+from w2s_utils import publish
+
+ROOT = Path(publish.__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = [ROOT / "README.md", ROOT / "w2s_utils/cli.py", *(ROOT / "book").glob("*.md"), *NOTEBOOKS]
+STATEMENT = re.compile(
+    r"^:::\{prf:(?:theorem|lemma|corollary|proposition)\} (.*?)\n(.*?)^:::$", re.M | re.S
+)
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def cells(path, kind):
+    found = json.loads(path.read_text())["cells"]
+    return [cell for cell in found if cell["cell_type"] == kind]
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def text(path):
+    if path.suffix == ".ipynb":
+        return "\n\n".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    return path.read_text()
+
+
+@each_notebook
+def test_only_reference_cells_keep_outputs(path):
+    kept = [cell for cell in cells(path, "code") if "nbval-check-output" in tags(cell)]
+    assert kept
+    for cell in kept:  # nbval compares nothing without both
+        assert cell["outputs"]
+        assert cell["execution_count"]
+    for cell in cells(path, "code"):
+        assert cell in kept or (cell["outputs"] == [] and cell["execution_count"] is None)
+
+
+@each_notebook
+def test_cell_ids_are_telling_and_parameters_are_declared_once(path):
+    ids = [cell["id"] for cell in json.loads(path.read_text())["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[A-Za-z]+(-[A-Za-z0-9]+)*", name) for name in ids)
+    publish.check_parameters(path, {})
+
+
+@each_notebook
+def test_every_figure_has_a_caption_and_an_alternative_text(path):
+    for cell in cells(path, "code"):
+        if re.search(r"plt\.(subplots|figure)\(", "".join(cell["source"])):
+            rendering = cell["metadata"]["mystnb"]
+            assert rendering["figure"]["caption"], cell["id"]
+            assert rendering["figure"]["name"].startswith(f"fig-{path.stem[:2]}-")
+            assert len(rendering["image"]["alt"]) > 80, cell["id"]
+
+
+def missing_support(statement):
+    """What a statement lacks: a function that computes it and a test that checks it."""
+    functions = re.findall(r"\{py:(?:func|meth|attr)\}`~?([\w.]+)`", statement)
+    lacking = [f"no function {name}" for name in functions if locate(name) is None]
+    tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", statement)
+    for file, test in tests:
+        names = [node.name for node in ast.walk(ast.parse((ROOT / file).read_text()))
+                 if isinstance(node, ast.FunctionDef)]  # fmt: skip
+        if test not in names:
+            lacking.append(f"no test {file}::{test}")
+    if not functions:
+        lacking.append("names no function")
+    if not tests:
+        lacking.append("names no test")
+    return lacking
+
+
+@each_notebook
+def test_every_statement_names_its_function_and_its_test(path):
+    statements = STATEMENT.findall(text(path))
+    assert len(statements) == len(re.findall(r"^:::\{prf:(?!proof|ref)", text(path), re.M))
+    lacking = {title: missing_support(body) for title, body in statements}
+    assert not {title: problems for title, problems in lacking.items() if problems}
+
+
+@pytest.mark.parametrize(
+    ("body", "lacking"),
+    [
+        ("Computed by {py:func}`~w2s_utils.theory.exact.student_terms`", ["names no test"]),
+        ("`tests/test_notebooks.py::test_absent`", ["no test tests/test_notebooks.py::test_absent",
+                                                   "names no function"]),
+        ("{py:func}`~w2s_utils.theory.exact.absent` `tests/test_pair.py::x`",
+         ["no function w2s_utils.theory.exact.absent", "no test tests/test_pair.py::x"]),
+    ],
+)  # fmt: skip
+def test_a_statement_without_support_is_found(body, lacking):
+    assert missing_support(body) == lacking
+
+
+@each_notebook
+def test_chapters_of_the_theory_have_two_exercises_with_hidden_solutions(path):
+    content = text(path)
+    exercises = re.findall(r"^:::\{exercise\}\n:label: (\S+)$", content, re.M)
+    solutions = re.findall(r"^:::\{solution-start\} (\S+)\n:class: dropdown$", content, re.M)
+    assert exercises == solutions
+    if "02" <= path.stem[:2] <= "07":
+        assert len(exercises) >= 2
+
+
+def test_every_command_on_every_page_would_be_accepted():
+    checked = 0
+    for page in PAGES:
+        for command in re.findall(r"\bw2s run (\d\d_\w+[^`\n]*)", text(page)):
+            name, *options = shlex.split(command)
+            given = {
+                options[i + 1]: publish.parse_yaml(options[i + 2])
+                for i, option in enumerate(options)
+                if option == "-p"
+            }
+            publish.check_parameters(ROOT / f"notebooks/{name}.ipynb", given)
+            checked += 1
+    assert checked >= len(NOTEBOOKS)
