@@ -60,8 +60,8 @@ def test_mean_against_numpy():
 @pytest.mark.parametrize(
     ("estimate", "text"),
     [
-        (Estimate(1.23456, 0.0123), "1.235 ± 0.012"),
-        (Estimate(1234.5, 250.0), "1234 ± 250"),
+        (Estimate(1.23456, 0.0123), "1.235\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.012"),
+        (Estimate(1234.5, 250.0), "1234\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}250"),
         (Estimate(0.5, 0.0), "0.5"),
         (Estimate(np.nan, np.nan), "nan"),
     ],

@@ -76,7 +76,8 @@ class Estimate:
         if not (np.isfinite(self.standard_error) and self.standard_error > 0):
             return f"{self.value:.4g}"
         digits = max(0, 1 - int(np.floor(np.log10(self.standard_error))))
-        return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}"
+        nbsp = "\N{NO-BREAK SPACE}"  # a table column must not break there
+        return f"{self.value:.{digits}f}{nbsp}±{nbsp}{self.standard_error:.{digits}f}"
 
 
 def mean(samples: ArrayLike) -> Estimate:
