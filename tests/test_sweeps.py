@@ -158,7 +158,7 @@ def test_a_dask_cluster_gives_the_same_bits(reference, cluster):
 
 
 def test_a_dask_worker_that_is_killed_costs_nothing_but_time(cluster, tmp_path):
-    grid = GRID | {"trials": 2000}
+    grid = GRID | {"trials": 1000}
     pids = cluster.run(os.getpid)
     steps = []
 
@@ -171,7 +171,7 @@ def test_a_dask_worker_that_is_killed_costs_nothing_but_time(cluster, tmp_path):
     cluster.wait_for_workers(2)
     assert set(cluster.run(os.getpid).values()) != set(pids.values())
     assert steps == list(range(1, len(steps) + 1))
-    assert len(finished(tmp_path)) == len(steps) == 2 * 3 * 20
+    assert len(finished(tmp_path)) == len(steps) == 2 * 3 * 10
     assert_identical(survived, sweeps.run(**grid))
 
 
