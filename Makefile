@@ -4,13 +4,16 @@ PROFILE ?= quick
 JOBS ?=
 PORT ?= 8000
 
-.PHONY: book test serve lock clean
+.PHONY: book test bench serve lock clean
 
 book: ## execute the notebooks and build the book (PROFILE=quick|paper, JOBS=cores)
 	@$(PYTHON) bootstrap.py book --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 
 test: ## lint, types, tests, reference values of the notebooks, the book in a browser
 	@$(PYTHON) bootstrap.py test
+
+bench: ## measure the samplers against a direct simulation and rewrite the book's page on it
+	@$(PYTHON) bootstrap.py bench
 
 serve: ## show the built book on localhost (PORT=8000)
 	@$(PYTHON) bootstrap.py serve $(PORT)

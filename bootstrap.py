@@ -3,6 +3,7 @@
 python3 bootstrap.py                    only set up
 python3 bootstrap.py book [options]     build the book (the options are those of "w2s book")
 python3 bootstrap.py test [options]     lint, check types, test (the options are pytest's)
+python3 bootstrap.py bench              measure the samplers, rewrite the book's page on it
 python3 bootstrap.py serve [port]       show the built book on this machine
 python3 bootstrap.py run|fetch ...      any other command of w2s
 """
@@ -106,6 +107,11 @@ def test(options: list[str]) -> list[str]:
     return [str(PYTHON), "-m", "pytest", "tests", *notebooks, *options]
 
 
+def bench(options: list[str]) -> list[str]:
+    """Give the command that measures the samplers."""
+    return [str(PYTHON), "benchmarks/run.py", *options]
+
+
 def serve(options: list[str]) -> list[str]:
     """Give the command that serves the built book."""
     book = ROOT / "build" / "html"
@@ -130,7 +136,7 @@ def main(arguments: list[str]) -> None:
     if not arguments:
         return
     task, *options = arguments
-    tasks = {"test": test, "serve": serve}
+    tasks = {"test": test, "bench": bench, "serve": serve}
     command = tasks[task](options) if task in tasks else [str(VENV / "bin" / "w2s"), *arguments]
     sys.stdout.flush()
     # In place of this process, so that Ctrl-C and the exit code are the task's own.

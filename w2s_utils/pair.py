@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from w2s_utils._validate import Array, real_array, same_rows
+from w2s_utils.principal import PrincipalCoordinates, principal_coordinates
 from w2s_utils.subspaces import orthonormal, overlap
 
 MAX_CONDITION = 1e10
@@ -99,8 +100,10 @@ class GaussianPair:
         return cls(identity[:, first : first + d_w], identity[:, :d_s], beta, noise_variance)
 
     @classmethod
-    def paper(cls, d_sw: int = 10, noise_variance: float = 1e-2) -> GaussianPair:
-        """Pair of the paper's synthetic experiments: d_w = 200, d_s = 100, beta_i^2 = 1/(20000 i).
+    def paper(
+        cls, d_sw: int = 10, noise_variance: float = 1e-2, *, d_w: int = 200, d_s: int = 100
+    ) -> GaussianPair:
+        r"""Pair of the paper's synthetic experiments, :math:`\beta_i^2 = 1/(i\,d_w d_s)`.
 
         The paper draws the signs of beta at random; no risk of an aligned pair depends on them,
         so they are all positive here.
@@ -111,8 +114,9 @@ class GaussianPair:
             Shared dimensions; the paper uses 10, 50 and 90.
         noise_variance : float
             The paper uses 1e-2, 1e-1 and 4e-4.
+        d_w, d_s : int
+            The paper uses 200 and 100.
         """
-        d_w, d_s = 200, 100
         beta = np.sqrt(1 / (d_w * d_s * np.arange(1.0, d_w + d_s + 1)))
         return cls.aligned(d_w=d_w, d_s=d_s, d_sw=d_sw, target=beta, noise_variance=noise_variance)
 
@@ -187,6 +191,13 @@ class GaussianPair:
     def rho_s(self) -> float:
         r"""Strong approximation error :math:`\|(I - P_s)\beta\|^2`."""
         return float(np.sum(outside(self.strong_basis, self.target) ** 2))
+
+    @cached_property
+    def principal(self) -> PrincipalCoordinates:
+        """The numbers that the law of all risks depends on."""
+        return principal_coordinates(
+            self.weak_basis, self.strong_basis, self.target, self.noise_variance
+        )
 
 
 def inside(basis: Array, vector: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Monte Carlo risks of the four models: from all the data, or from its triangular factor."""
+"""Monte Carlo risks: from all the data, or exact in law at a cost that does not grow with it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from w2s_utils._validate import sample_size
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import direct, wishart
+from w2s_utils.simulation.teacher_student import simulate_teacher_student
 
-__all__ = ["simulate"]
+__all__ = ["simulate", "simulate_teacher_student"]
 
 
 def simulate(
@@ -58,5 +59,7 @@ def simulate(
         raise ValueError(f"method must be 'wishart' or 'direct', got {method!r}.")
     if risk not in ("population", "transductive"):
         raise ValueError(f"risk must be 'population' or 'transductive', got {risk!r}.")
-    sampler = wishart.risks if method == "wishart" else direct.risks
-    return sampler(pair, n, N, trials, np.random.default_rng(seed), risk == "transductive")
+    rng, transductive = np.random.default_rng(seed), risk == "transductive"
+    if method == "direct":
+        return direct.risks(pair, n, N, trials, rng, transductive)
+    return wishart.risks(pair.principal, n, N, trials, rng, transductive)

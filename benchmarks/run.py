@@ -1,0 +1,221 @@
+"""Measure the samplers against a plain direct simulation: ``make bench``.
+
+CPU time, not wall time, and only ratios of measurements that take turns in one run, so that other
+work on the machine matters little. Writes results.json and the book's page on it; ends with exit
+code 1 if a target is missed.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+import tracemalloc
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+
+# Before NumPy is loaded: the comparison is on one core.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+import numpy as np
+
+from w2s_utils import sweeps
+from w2s_utils.pair import GaussianPair
+from w2s_utils.simulation import simulate, simulate_teacher_student
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+PAGE = HERE.parent / "book" / "benchmarks.md"
+
+EXCESS_RISK_PANELS = [(10, 1e-2), (90, 1e-2), (90, 4e-4)]
+RATIO_PANELS = [(d_sw, noise) for noise in (1e-2, 1e-1) for d_sw in (10, 50, 90)]
+SIZES = np.linspace(400, 4000, 20).round().astype(int).tolist()
+GRID = [(n, 4000) for n in SIZES] + [(2000, N) for N in SIZES]
+
+
+def naive_trial(n, N, rng, d_sw=10, noise_variance=1e-2, only_student=False):
+    """Simulate one training set of the paper's pair as one would write it down.
+
+    Features are columns of the inputs, the fits are NumPy's least squares (LAPACK's gelsd).
+    """
+    d_w, d_s = 200, 100
+    D = d_w + d_s
+    strong, weak = slice(0, d_s), slice(d_s - d_sw, d_s - d_sw + d_w)
+    beta = np.sqrt(1 / (d_w * d_s * np.arange(1.0, D + 1)))
+    sigma = np.sqrt(noise_variance)
+
+    def fit(X, y, columns):
+        b = np.zeros(D)
+        b[columns] = np.linalg.lstsq(X[:, columns], y)[0]
+        return b
+
+    X = rng.standard_normal((n, D))
+    y = X @ beta + sigma * rng.standard_normal(n)
+    Z = rng.standard_normal((N, D))
+    teacher = fit(X, y, weak)
+    models = [teacher, fit(Z, Z @ teacher, strong)]
+    if not only_student:
+        withheld = Z @ beta + sigma * rng.standard_normal(N)
+        models.append(fit(X, y, strong))
+        models.append(fit(np.vstack([X, Z]), np.concatenate([y, withheld]), strong))
+    return [np.sum((b - beta) ** 2) for b in models]
+
+
+def cpu(call):
+    """CPU seconds of a call."""
+    began = time.process_time()
+    call()
+    return time.process_time() - began
+
+
+def median_ratio(slow, fast, fast_trials, rounds):
+    """CPU a trial of the two, and their ratio, as medians over rounds that take turns."""
+    times = np.array(
+        [(cpu(slow), cpu(lambda: fast(fast_trials)) / fast_trials) for _ in range(rounds)]
+    )
+    return *np.median(times, axis=0), float(np.median(times[:, 0] / times[:, 1]))
+
+
+def peak_megabytes(call):
+    """Largest memory that NumPy held at once during a call."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def measure():
+    """Run everything; each entry holds what was measured and the target."""
+    pair, rng = GaussianPair.paper(d_sw=10), np.random.default_rng(0)
+
+    def ours(n, N):
+        return lambda trials: simulate(pair, n, N, trials, seed=0)
+
+    ours(4000, 4000)(100)  # principal coordinates, LAPACK and caches are warm
+    naive_ms, ours_ms, ratio = median_ratio(
+        lambda: naive_trial(4000, 4000, rng), ours(4000, 4000), 200, rounds=9
+    )
+    *_, grows = median_ratio(
+        lambda: ours(10**6, 10**6)(200), lambda trials: ours(4000, 4000)(200), 1, rounds=9
+    )
+    grid = [
+        median_ratio(lambda n=n, N=N: naive_trial(n, N, rng), ours(n, N), 100, rounds=3)[2]
+        for n, N in GRID
+    ]
+    naive_two_ms, two_ms, two_ratio = median_ratio(
+        lambda: naive_trial(4000, 4000, rng, only_student=True),
+        lambda trials: simulate_teacher_student(pair, 4000, 4000, trials, seed=0),
+        20_000,
+        rounds=9,
+    )
+    panels = {
+        f"{kind} {d_sw} {noise}": GaussianPair.paper(d_sw, noise)
+        for kind, settings in (("risk", EXCESS_RISK_PANELS), ("ratio", RATIO_PANELS))
+        for d_sw, noise in settings
+    }
+    began = time.perf_counter()
+    sweep = sweeps.run(panels, GRID, trials=40, seed=0, jobs=2)
+    seconds = time.perf_counter() - began
+    drawn = sum(len(risks.weak) for risks in sweep.risks.values())
+    small = peak_megabytes(lambda: ours(4000, 4000)(100))
+    large = peak_megabytes(lambda: ours(10**8, 10**8)(100))
+
+    def at_least(text, value, target):
+        return {"what": text, "value": float(value), "target": target, "relation": "at least"}
+
+    def at_most(text, value, target):
+        return {"what": text, "value": float(value), "target": target, "relation": "at most"}
+
+    return {
+        "date": date.today().isoformat(),
+        "machine": f"{platform.system()}, {platform.machine()}, {os.cpu_count()} cores",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in ("numpy", "scipy", "w2s-utils")},
+        },
+        "trials": drawn,
+        "milliseconds": {
+            "direct, four models": 1e3 * naive_ms,
+            "simulate": 1e3 * ours_ms,
+            "direct, teacher and student": 1e3 * naive_two_ms,
+            "simulate_teacher_student": 1e3 * two_ms,
+        },
+        "results": [
+            at_least("four risks, n = N = 4000: times less CPU than direct", ratio, 20),
+            at_least("four risks, mean over the published grid: times less CPU", np.mean(grid), 8),
+            at_least("four risks, worst point of the published grid: times less CPU", min(grid), 8),
+            at_least("teacher and student, n = N = 4000: times less CPU", two_ratio, 500),
+            at_most("four risks, CPU at n = N = 10^6 over CPU at 4000", grows, 1.2),
+            at_most(
+                "four risks, peak memory at n = N = 10^8 over that at 4000", large / small, 1.05
+            ),
+            at_most("all published panels on two cores, seconds", seconds, 30),
+        ],
+    }
+
+
+def met(result):
+    """Whether a result reaches its target."""
+    if result["relation"] == "at least":
+        return result["value"] >= result["target"]
+    return result["value"] <= result["target"]
+
+
+def render(run):
+    """Write the run as a page of the book."""
+    rows = "\n".join(
+        f"| {r['what']} | {number(r['value'])} | {r['relation']} {r['target']:g} | "
+        f"{'met' if met(r) else 'missed'} |"
+        for r in run["results"]
+    )
+    times = "\n".join(
+        f"| {what} | {number(1e3 * value)} |" for what, value in run["milliseconds"].items()
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    return f"""# Speed of the samplers
+
+The samplers of {{py:mod}}`w2s_utils.simulation` draw the risks of a training set without drawing
+the set. This page compares them with a direct simulation, written plainly: draw all inputs and
+labels, fit each model by NumPy's least squares. The pair is the paper's with $d_{{sw}}=10$.
+
+All numbers are from one run of `make bench` on {run["date"]}
+({run["machine"]}; {versions}; one BLAS thread). They are CPU times, and what is compared took
+turns. They do not change when the book is built: run `make bench` for your machine.
+
+| measured | value | target | |
+| --- | ---: | ---: | --- |
+{rows}
+
+The published panels are nine, with {run["trials"]:,} training sets in all.
+
+| one training set, $n=N=4000$ | CPU, microseconds |
+| --- | ---: |
+{times}
+
+The cost of a direct simulation grows with $n+N$, that of the samplers does not:
+{{py:func}}`~w2s_utils.simulation.simulate` draws triangular factors with a column for each
+direction that matters, {{py:func}}`~w2s_utils.simulation.simulate_teacher_student` a single vector.
+"""
+
+
+def number(value):
+    """Three digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def main():
+    """Measure, write the results and the page, and compare with the targets."""
+    run = measure()
+    RESULTS.write_text(json.dumps(run, indent=2) + "\n")
+    PAGE.write_text(render(run))
+    for result in run["results"]:
+        print(
+            f"{result['what']}: {number(result['value'])} ({result['relation']} {result['target']:g})"
+        )
+    sys.exit(0 if all(map(met, run["results"])) else 1)
+
+
+if __name__ == "__main__":
+    main()
