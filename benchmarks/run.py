@@ -210,10 +210,8 @@ def main():
     run = measure()
     RESULTS.write_text(json.dumps(run, indent=2) + "\n")
     PAGE.write_text(render(run))
-    for result in run["results"]:
-        print(
-            f"{result['what']}: {number(result['value'])} ({result['relation']} {result['target']:g})"
-        )
+    for r in run["results"]:
+        print(f"{r['what']}: {number(r['value'])} ({r['relation']} {r['target']:g})")
     sys.exit(0 if all(map(met, run["results"])) else 1)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from w2s_utils.metrics import Estimate, Risks, mean, opr, pgr, ratio_of_means
+from w2s_utils.metrics import Estimate, Risks, mean, opr, pgr, power_law, ratio_of_means
 
 
 def test_pgr_and_opr_of_known_risks():
@@ -55,6 +55,25 @@ def test_mean_against_numpy():
     assert estimate.value == pytest.approx(7 / 3)
     assert estimate.standard_error == pytest.approx(np.std(values, ddof=1) / np.sqrt(3))
     assert estimate.z_score(7 / 3 - 2 * estimate.standard_error) == pytest.approx(2)
+
+
+def test_exponent_of_a_power_law_is_found_with_a_calibrated_error():
+    rng = np.random.default_rng(3)
+    x = np.array([10.0, 100, 1000, 3000])
+    z = []
+    for _ in range(500):
+        noise = rng.gamma([[4.0], [9], [25], [100]], size=(4, 200)) / [[4.0], [9], [25], [100]]
+        z.append(power_law(x, 5 * x[:, None] ** -0.7 * noise).z_score(-0.7))
+    assert np.std(z) == pytest.approx(1, abs=0.1)
+    assert abs(np.mean(z)) < 0.2
+
+
+def test_a_power_law_needs_different_positive_places():
+    for x in ([1.0, 1.0], [0.0, 1.0]):
+        with pytest.raises(ValueError, match="two different positive values"):
+            power_law(x, np.ones((2, 3)))
+    with pytest.raises(ValueError, match="x has 3, samples has 2"):
+        power_law([1.0, 2.0, 3.0], np.ones((2, 3)))
 
 
 @pytest.mark.parametrize(

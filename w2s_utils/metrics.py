@@ -162,6 +162,43 @@ def opr(risks: Risks) -> Estimate:
     return ratio_of_means(risks.baseline, risks.student)
 
 
+def power_law(x: ArrayLike, samples: ArrayLike) -> Estimate:
+    r"""Exponent a of the law :math:`\mathbb E[\mathrm{sample}] \propto x^a`.
+
+    The slope of the weighted least squares line through the log means against log x, each
+    weighted by its standard error.
+
+    Parameters
+    ----------
+    x : (points,) array_like
+        Positive, at least two different values.
+    samples : (points, trials) array_like
+        Independent samples at each x, with positive means and at least two trials.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or there are too few points or trials.
+    """
+    x, rows = real_array(x, "x", 1), real_array(samples, "samples", 2)
+    same_rows(x=x, samples=rows)
+    if len(np.unique(x)) < 2 or x.min() <= 0:
+        raise ValueError(f"x must hold at least two different positive values, got {x}.")
+    means = [mean(row) for row in rows]
+    value = np.array([m.value for m in means])
+    weight = (value / [m.standard_error for m in means]) ** 2
+    centred = np.log(x) - np.average(np.log(x), weights=weight)
+    information = np.sum(weight * centred**2)
+    return Estimate(
+        float(np.sum(weight * centred * np.log(value)) / information),
+        float(1 / np.sqrt(information)),
+    )
+
+
 def _samples(values: ArrayLike, name: str) -> Array:
     array = real_array(values, name, 1)
     if len(array) < 2:
