@@ -150,15 +150,63 @@ def test_degenerate_optima():
     assert np.isnan(opr_optimal_n(pair(4, 2, [0, 1.0, 0, 0, 0], 0.0), 10))  # a perfect baseline
 
 
-def test_the_share_of_the_teachers_risk_is_monotone_in_n():
-    """ER_w2s / ER_w is a ratio of two functions that are affine in n."""
-    for seed in range(50):
+def test_the_share_of_the_teachers_risk_is_monotone_in_n_and_in_the_noise():
+    """Both act through v alone: the share falls in v iff E / d_w < B / rho_w."""
+    directions = []
+    for seed in range(100):
         pair = scanned_pair(seed)
+        N = 3 * pair.d_s + 3
+
+        def share(pair, n, N=N):
+            weak = pair.rho_w + pair.d_w * exact.coefficient_variance(pair, n)
+            return exact.student_terms(pair, n, N).total / weak
+
         n = pair.d_w + 1 + np.unique(np.geomspace(1, 1e6, 200).astype(int))
-        weak = pair.rho_w + pair.d_w * exact.coefficient_variance(pair, n)
-        steps = np.diff(exact.student_terms(pair, n, 3 * pair.d_s + 3).total / weak)
+        noisy = [
+            GaussianPair(pair.weak_basis, pair.strong_basis, pair.target, noise)
+            for noise in np.geomspace(1e-6, 1e6, 12)
+        ]
+        terms = exact.student_terms(pair, n[0], N)
+        E = terms.variance / exact.coefficient_variance(pair, n[0])
+        cross = E * pair.rho_w - terms.bias * pair.d_w
+        if abs(cross) < 1e-9:
+            continue
+        directions.append(np.sign(cross))
         rounding = 1e-12
-        assert np.all(steps > -rounding) or np.all(steps < rounding)
+        assert np.all(np.sign(cross) * np.diff(share(pair, n)) <= rounding)
+        more_noise = np.array([float(share(p, n[0])) for p in noisy])
+        assert np.all(np.sign(cross) * np.diff(more_noise) >= -rounding)
+    assert min(directions) < 0 < max(directions)
+
+
+def test_pgr_falls_towards_its_limit_where_the_ceiling_gains_faster():
+    """PGR reaches its limit in N from above iff (sigma^2 + rho_s) G > S W."""
+    found = []
+    for seed in range(200):
+        pair = scanned_pair(seed)
+        n = np.array([1, 10, 100, 10**4]) + max(pair.d_w, pair.d_s) + 1
+        some_N = 2 * pair.d_s + 2
+        terms = exact.student_terms(pair, n, some_N)
+        weak = exact.expected_risks(pair, n, some_N).weak
+        Q, k = terms.inherited + terms.missed, exact.noise_factor(pair, some_N)
+        S = (terms.reduced + terms.leaked) / k
+        G, W = weak - pair.rho_s - Q, weak - pair.rho_s
+        criterion = (pair.noise_variance + pair.rho_s) * G - S * W
+        far = exact.expected_risks(pair, n, np.array([[10**7], [10**8]])).pgr
+        clear = (np.abs(far[0] - far[1]) > 1e-13 * np.abs(far[1])) & (1e-2 * weak < W)
+        clear &= np.abs(criterion) > 1e-2 * S * W
+        np.testing.assert_array_equal((far[0] > far[1])[clear], (criterion > 0)[clear])
+        found.extend((criterion > 0)[clear])
+    assert 50 < sum(found) < len(found) - 50
+
+
+def test_without_bias_pgr_falls_towards_its_limit_iff_n_exceeds_twice_the_teachers_dimension():
+    pair = GaussianPair.aligned(d_w=7, d_s=5, d_sw=2, target=np.zeros(10), noise_variance=1.0)
+    n = np.array([10, 15, 20])  # 2 d_w + 1 = 15
+    near, far = exact.expected_risks(pair, n, [[10**4], [10**8]]).pgr
+    np.testing.assert_array_equal(np.round((near - far) * 1e4, 2) > 0, [False, False, True])
+    assert near[0] < far[0]
+    assert near[1] == pytest.approx(far[1], abs=1e-6)
 
 
 def test_pgr_overshoots_in_N_where_the_student_beats_the_ceiling():
@@ -166,3 +214,25 @@ def test_pgr_overshoots_in_N_where_the_student_beats_the_ceiling():
     low, high = winning_N(pair, 2000, "ceiling")
     pgr = exact.expected_risks(pair, 2000, [120, int(np.sqrt(low * high)), 10**9]).pgr
     assert pgr[0] < pgr[2] < 1 < pgr[1]
+
+
+def test_the_effect_of_noise_on_opr_has_a_closed_form_sign():
+    """OPR is a ratio of two functions that are affine in sigma^2."""
+    found = []
+    for seed in range(200):
+        pair = scanned_pair(seed)
+        n, N = max(pair.d_w, pair.d_s) + 1 + 4 ** (seed % 6), 3 * pair.d_s + 3
+        noisy = [
+            GaussianPair(pair.weak_basis, pair.strong_basis, pair.target, noise)
+            for noise in np.geomspace(1e-6, 1e6, 12)
+        ]
+        terms = exact.student_terms(pair, n, N)
+        y = terms.variance / (pair.noise_variance + pair.rho_w)
+        x = pair.d_s / (n - pair.d_s - 1)
+        cross = x * (terms.bias + pair.rho_w * y) - pair.rho_s * (1 + x) * y
+        if abs(cross) < 1e-9:
+            continue
+        opr = np.array([float(exact.expected_risks(p, n, N).opr) for p in noisy])
+        assert np.all(np.sign(cross) * np.diff(opr) >= -1e-9 * opr[1:])
+        found.append(cross > 0)
+    assert 5 < sum(found) < len(found) - 5
