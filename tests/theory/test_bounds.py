@@ -8,6 +8,7 @@ from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
 from w2s_utils.subspaces import pair_with_angles, random_basis
 from w2s_utils.theory.bounds import (
+    bounds_hold,
     opr_lower_bound,
     optimal_n,
     paper_risks,
@@ -81,8 +82,11 @@ def test_broadcasting_and_bad_sizes():
             required_N(pair, delta)
     with pytest.raises(ValueError, match="delta must be finite"):
         required_N(pair, np.nan)
-    with pytest.raises(ValueError, match="'population' or 'transductive'"):
-        required_N(pair, 0.1, "training")
+    for call in (lambda r: required_N(pair, 0.1, r), lambda r: bounds_hold(pair, 400, 500, r)):
+        with pytest.raises(ValueError, match="'population' or 'transductive'"):
+            call("training")
+    with pytest.raises(ValueError, match="N must exceed d_s \\+ 1 = 101"):
+        bounds_hold(pair, 400, 101)
 
 
 def test_lower_bounds_against_a_transcription():
@@ -157,37 +161,43 @@ def test_degenerate_bounds():
 PAIRS = [scanned_pair(seed) for seed in range(400)]
 
 
-def test_pgr_bound_holds_where_it_says_something():
-    """Not negative: transductive always, population if N/(d_s + 1) >= 1 + n/(d_w + 1)."""
-    checked = {"transductive": 0, "population": 0}
+@pytest.mark.parametrize("risk", ["population", "transductive"])
+def test_pgr_bound_holds_where_proved(risk):
+    checked = 0
     for pair in PAIRS:
         n, N = grid(pair)
-        bound = pgr_lower_bound(pair, n, N)
-        for risk in checked:
-            region = bound >= 0
-            if risk == "population":
-                region &= N / (pair.d_s + 1) >= 1 + n / (pair.d_w + 1)
-            pgr = expected_risks(pair, n, N, risk).pgr
-            region &= np.isfinite(pgr)
-            assert np.all(pgr[region] >= bound[region] - 1e-9)
-            checked[risk] += region.sum()
-    assert min(checked.values()) > 10_000
+        proved, _ = bounds_hold(pair, n, N, risk)
+        pgr = expected_risks(pair, n, N, risk).pgr
+        proved &= np.isfinite(pgr)
+        assert np.all(pgr[proved] >= pgr_lower_bound(pair, n, N)[proved] - 1e-9)
+        checked += proved.sum()
+    assert checked > 10_000
 
 
-def test_opr_bound_holds_above_a_quarter():
-    """L >= 1/4: transductive always, population if N >= d_s + 1 + n / (1 - 1/(4 L))."""
-    checked = {"transductive": 0, "population": 0}
+@pytest.mark.parametrize("risk", ["population", "transductive"])
+def test_opr_bound_holds_where_proved(risk):
+    checked = 0
     for pair in PAIRS:
         n, N = grid(pair)
-        bound = opr_lower_bound(pair, n, N)
-        for risk in checked:
-            region = bound >= 0.25
-            if risk == "population":
-                region &= (N - pair.d_s - 1) * (1 - 0.25 / bound) >= n
-            opr = expected_risks(pair, n, N, risk).opr
-            assert np.all(opr[region] >= bound[region] * (1 - 1e-9))
-            checked[risk] += region.sum()
-    assert min(checked.values()) > 10_000
+        _, proved = bounds_hold(pair, n, N, risk)
+        opr, bound = expected_risks(pair, n, N, risk).opr, opr_lower_bound(pair, n, N)
+        assert np.all(opr[proved] >= bound[proved] * (1 - 1e-9))
+        checked += proved.sum()
+    assert checked > 10_000
+
+
+def test_the_proved_regions_are_those_of_the_theorems():
+    for pair in PAIRS[:40]:
+        n, N = grid(pair)
+        pgr, opr = pgr_lower_bound(pair, n, N), opr_lower_bound(pair, n, N)
+        proved_pgr, proved_opr = bounds_hold(pair, n, N)
+        enough = N / (pair.d_s + 1) - 1 - n / (pair.d_w + 1)
+        clear = np.abs(enough) > 1e-9
+        np.testing.assert_array_equal(proved_pgr[clear], ((pgr >= 0) & (enough > 0))[clear])
+        above = np.maximum(opr, 0.25 + 1e-12)
+        needed = pair.d_s + 1 + n / (1 - 1 / (4 * above))
+        np.testing.assert_array_equal(proved_opr, (opr > 0.25) & (needed <= N))
+        np.testing.assert_array_equal(bounds_hold(pair, n, N, "transductive")[0], pgr >= 0)
 
 
 def test_counterexamples_to_the_pgr_bound():

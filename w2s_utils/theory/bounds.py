@@ -6,7 +6,7 @@ Where the bounds are bounds of the exact expectations is the subject of chapter 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array, real_array, sample_size
 from w2s_utils.metrics import Risks
@@ -82,9 +82,8 @@ def pgr_lower_bound(pair: GaussianPair, n: ArrayLike, N: ArrayLike) -> Array:
     .. math:: 1 - \frac{n}{n-d_w-1}\,\frac{d_{sw}(N)}{d_w}
         - \frac{n}{d_w}\,\frac{\rho_s+\rho_w}{\sigma^2} .
 
-    It is one minus the student's curve of `paper_risks` over :math:`\sigma^2d_w/n`. Where it is
-    not negative, it bounds the exact transductive PGR; it bounds the exact population PGR if
-    also :math:`N/(d_s+1) \ge 1 + n/(d_w+1)`.
+    It is one minus the student's curve of `paper_risks` over :math:`\sigma^2d_w/n`. `bounds_hold`
+    says where it is known to be a bound of the exact PGR.
 
     Examples
     --------
@@ -121,11 +120,61 @@ def opr_lower_bound(pair: GaussianPair, n: ArrayLike, N: ArrayLike) -> Array:
     .. math:: 1\Big/\left[\frac{n}{n-d_w-1}\,\frac{d_{sw}(N)}{d_s}
         + \frac{n}{d_s}\,\frac{\rho_s+\rho_w}{\sigma^2}\right] .
 
-    It is :math:`\sigma^2d_s/n` over the student's curve of `paper_risks`. Where it is at least
-    1/4, it bounds the exact transductive OPR; a value L > 1/4 bounds the exact population OPR if
-    also :math:`N \ge d_s + 1 + n/(1 - 1/(4L))`.
+    It is :math:`\sigma^2d_s/n` over the student's curve of `paper_risks`. `bounds_hold` says where
+    it is known to be a bound of the exact OPR.
     """
     return 1 / _student_share(pair, n, N, pair.d_s)
+
+
+def bounds_hold(
+    pair: GaussianPair, n: ArrayLike, N: ArrayLike, risk: RiskKind = "population"
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    r"""Where the lower bounds of PGR and OPR are proved to be bounds of the exact ratios.
+
+    Parameters
+    ----------
+    pair : GaussianPair
+    n, N : array_like of int
+        Labelled and pseudo-labelled samples, broadcast; n > max(d_w, d_s) + 1 and N > d_s + 1.
+    risk : {"population", "transductive"}
+
+    Returns
+    -------
+    pgr, opr : ndarray of bool
+        Sufficient, not necessary. PGR is undefined where the teacher is no worse than the
+        ceiling; there its bound bounds nothing.
+
+    Raises
+    ------
+    ValueError
+        If n or N is too small, or `risk` is neither kind.
+
+    Notes
+    -----
+    With the bounds' values :math:`\ell_{\mathrm{PGR}}` and :math:`\ell_{\mathrm{OPR}}`, on the
+    unlabelled inputs :math:`\ell_{\mathrm{PGR}}\ge0` and :math:`\ell_{\mathrm{OPR}}\ge1/4` are
+    enough. On fresh inputs it takes also
+
+    .. math:: \frac{N}{d_s+1} \ge 1 + \frac{n}{d_w+1} \quad\text{(PGR)},\qquad
+        N \ge d_s + 1 + \frac{n}{1 - 1/(4\ell_{\mathrm{OPR}})} \quad\text{(OPR)}.
+
+    Examples
+    --------
+    >>> pair = GaussianPair.paper(d_sw=10, noise_variance=1e-1)
+    >>> pgr, opr = bounds_hold(pair, n=2000, N=[400, 2000, 4000])
+    >>> pgr, opr
+    (array([False,  True,  True]), array([False, False,  True]))
+    """
+    n = sample_size(n, "n", max(pair.d_w, pair.d_s) + 1, "max(d_w, d_s) + 1")
+    N = sample_size(N, "N", pair.d_s + 1, "d_s + 1")
+    pgr, opr = pgr_lower_bound(pair, n, N), opr_lower_bound(pair, n, N)
+    if not is_population(risk):
+        return pgr >= 0, opr >= 0.25
+    spare = N - pair.d_s - 1
+    return (
+        (pgr >= 0) & (spare * (pair.d_w + 1) >= n * (pair.d_s + 1)),
+        (opr > 0.25) & (spare * (opr - 0.25) >= n * opr),
+    )
 
 
 def optimal_n(pair: GaussianPair, N: ArrayLike) -> Array:
