@@ -55,7 +55,7 @@ def test_bias_can_move_the_rule_both_ways():
     assert float(winning_N(pair, 1000, "weak")[0]) == pytest.approx(2 + 1 / 3, abs=1e-2)
 
 
-def test_the_window_on_the_ceiling_is_the_closed_form_condition():
+def test_the_window_on_the_ceiling():
     """Some N wins iff sqrt(A) > sqrt(n Q) + sqrt(d_s S)."""
     found = []
     for seed in range(200):
@@ -72,7 +72,8 @@ def test_the_window_on_the_ceiling_is_the_closed_form_condition():
     assert 10 < sum(found) < len(found) - 10
 
 
-def test_the_student_beats_the_ceiling_in_simulation_and_loses_outside_its_window():
+def test_the_window_on_the_ceiling_in_simulation():
+    """The student beats the ceiling inside its window and loses on both sides of it."""
     target = np.r_[np.zeros(9), 1.0, np.zeros(11)]
     pair = GaussianPair.aligned(d_w=12, d_s=10, d_sw=1, target=target, noise_variance=1.0)
     n = 100
@@ -150,7 +151,7 @@ def test_degenerate_optima():
     assert np.isnan(opr_optimal_n(pair(4, 2, [0, 1.0, 0, 0, 0], 0.0), 10))  # a perfect baseline
 
 
-def test_the_share_of_the_teachers_risk_is_monotone_in_n_and_in_the_noise():
+def test_the_share_of_the_teachers_risk_is_monotone():
     """Both act through v alone: the share falls in v iff E / d_w < B / rho_w."""
     directions = []
     for seed in range(100):
@@ -179,7 +180,7 @@ def test_the_share_of_the_teachers_risk_is_monotone_in_n_and_in_the_noise():
     assert min(directions) < 0 < max(directions)
 
 
-def test_pgr_falls_towards_its_limit_where_the_ceiling_gains_faster():
+def test_pgr_falls_to_its_limit():
     """PGR reaches its limit in N from above iff (sigma^2 + rho_s) G > S W."""
     found = []
     for seed in range(200):
@@ -200,7 +201,8 @@ def test_pgr_falls_towards_its_limit_where_the_ceiling_gains_faster():
     assert 50 < sum(found) < len(found) - 50
 
 
-def test_without_bias_pgr_falls_towards_its_limit_iff_n_exceeds_twice_the_teachers_dimension():
+def test_pgr_falls_to_its_limit_without_bias():
+    """Iff n exceeds 2 d_w + 1."""
     pair = GaussianPair.aligned(d_w=7, d_s=5, d_sw=2, target=np.zeros(10), noise_variance=1.0)
     n = np.array([10, 15, 20])  # 2 d_w + 1 = 15
     near, far = exact.expected_risks(pair, n, [[10**4], [10**8]]).pgr
@@ -216,7 +218,7 @@ def test_pgr_overshoots_in_N_where_the_student_beats_the_ceiling():
     assert pgr[0] < pgr[2] < 1 < pgr[1]
 
 
-def test_the_effect_of_noise_on_opr_has_a_closed_form_sign():
+def test_the_effect_of_noise_on_opr():
     """OPR is a ratio of two functions that are affine in sigma^2."""
     found = []
     for seed in range(200):
