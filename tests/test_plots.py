@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from w2s_utils import plots
-from w2s_utils.metrics import MODELS
+from w2s_utils.metrics import MODELS, Estimate
 
 
 def contrast(one, two):
@@ -37,6 +37,15 @@ def test_points_show_the_mean_and_two_standard_errors():
     np.testing.assert_allclose(half, 2 * samples.std(axis=1, ddof=1) / 2)
     assert mpl.colors.same_color(line.get_color(), plots.COLORS["student"])
     assert ax.get_legend_handles_labels()[1] == ["W2S student"]
+
+
+def test_estimates_show_two_standard_errors():
+    ax = Figure().subplots()
+    plots.estimates(ax, [1, 2], [Estimate(0.5, 0.1), Estimate(0.7, 0.2)], color="k")
+    line, _, (bars,) = ax.containers[0]
+    np.testing.assert_allclose(np.asarray(line.get_ydata(), dtype=float), [0.5, 0.7])
+    half = [(segment[1, 1] - segment[0, 1]) / 2 for segment in bars.get_segments()]
+    np.testing.assert_allclose(half, [0.2, 0.4])
 
 
 def test_curve_takes_the_models_color_unless_told():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
 from io import BytesIO
 from typing import Any
@@ -16,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
+
+from w2s_utils.metrics import Estimate
 
 # Okabe and Ito's colours that keep a contrast of at least 3:1 on the page.
 COLORS = {"weak": "#D55E00", "student": "#0072B2", "baseline": "#008A64", "ceiling": "#5A5A5A"}
@@ -101,6 +104,26 @@ def points(
             "label": LABELS[model] if label is None else label,
             **style,
         },
+    )
+
+
+def estimates(ax: Axes, x: ArrayLike, found: Sequence[Estimate], **style: Any) -> None:
+    """Draw estimates, of ratios for example, with bars of two standard errors.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    x : (points,) array_like
+    found : sequence of Estimate
+        One a point.
+    **style
+        Passed to ``Axes.errorbar``.
+    """
+    ax.errorbar(
+        x,
+        [e.value for e in found],
+        yerr=[2 * e.standard_error for e in found],
+        **{"linestyle": "none", "capsize": 2, **style},
     )
 
 

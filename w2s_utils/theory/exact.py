@@ -104,7 +104,7 @@ def noise_factor(pair: GaussianPair, N: ArrayLike, risk: RiskKind = "population"
         If some N <= d_s + 1 or `risk` is neither kind.
     """
     N = sample_size(N, "N", pair.d_s + 1, "d_s + 1")
-    return pair.d_s / (N - pair.d_s - 1 if _is_population(risk) else N)
+    return pair.d_s / (N - pair.d_s - 1 if is_population(risk) else N)
 
 
 def student_terms(
@@ -145,7 +145,7 @@ def student_terms(
     v, k = np.broadcast_arrays(coefficient_variance(pair, n), noise_factor(pair, N, risk))
     unlearned = outside(pair.weak_basis, pair.target)
     missed = np.sum((pair.strong_basis.T @ unlearned) ** 2)
-    if _is_population(risk):
+    if is_population(risk):
         leak, kept = inside(pair.weak_basis, pair.target), np.ones_like(k)
     else:
         leak, kept = unlearned, 1 - k
@@ -200,7 +200,7 @@ def expected_risks(
     labels = n_strong + N_strong
     ceiling = (
         _fresh_risk(pair.d_s, pair.rho_s, pair.noise_variance, labels)
-        if _is_population(risk)
+        if is_population(risk)
         else pair.rho_s + (pair.noise_variance - pair.rho_s) * pair.d_s / labels
     )
     risks = (
@@ -245,7 +245,8 @@ def _fresh_risk(d: int, rho: float, noise_variance: float, m: Array) -> Array:
     return rho + (noise_variance + rho) * d / (m - d - 1)
 
 
-def _is_population(risk: RiskKind) -> bool:
+def is_population(risk: RiskKind) -> bool:
+    """Whether the risk is on fresh inputs; raise ValueError if it is of neither kind."""
     if risk not in ("population", "transductive"):
         raise ValueError(f"risk must be 'population' or 'transductive', got {risk!r}.")
     return risk == "population"
