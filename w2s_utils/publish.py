@@ -34,6 +34,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from w2s_utils._files import write_atomically
+
 if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
 
@@ -129,7 +131,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
         problem = str(error)
     else:
         _drop_run_metadata(executed)
-        _write(output, nbformat.writes(executed) + "\n")  # type: ignore[no-untyped-call]
+        write_atomically(output, nbformat.writes(executed) + "\n")  # type: ignore[no-untyped-call]
         return time.monotonic() - began
     raise BuildError(f"{notebook.name} failed, {place}: {problem}".replace("\n", "\n    "))
 
@@ -238,12 +240,6 @@ def _drop_run_metadata(notebook: Any) -> None:
             part.id = "injected-parameters"
 
 
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
-
-
 # --- The cache of executed notebooks --------------------------------------------------------------
 
 
@@ -283,7 +279,7 @@ class Task:
         """Execute the notebook and vouch for the output; return the seconds taken."""
         key = self.key()  # before the run: an edit during it must not go unnoticed
         seconds = execute(self.notebook, self.parameters, self.output)
-        _write(self.stamp, json.dumps(self._stamp(key)))
+        write_atomically(self.stamp, json.dumps(self._stamp(key)))
         return seconds
 
     def _stamp(self, key: str) -> dict[str, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
@@ -29,6 +28,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from w2s_utils import metrics, principal, probes
+from w2s_utils._files import write_atomically
 from w2s_utils._validate import Array, sample_size
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
@@ -102,7 +102,7 @@ class Sweep:
         """
         about = {k: getattr(self, k) for k in ("seed", "trials", "risk", "versions")}
         text = f"# {json.dumps(about)}\n{self.table().to_csv(index=False)}"
-        _write(Path(path), text.encode())
+        write_atomically(Path(path), text)
 
 
 def run(
@@ -178,7 +178,7 @@ def run(
         if folder is not None:
             file = BytesIO()
             np.save(file, risks)
-            _write(folder / f"{key}.npy", file.getvalue())
+            write_atomically(folder / f"{key}.npy", file.getvalue())
         drawn[key] = risks
         if progress is not None:
             progress(len(drawn), len(blocks))
@@ -255,12 +255,6 @@ def _load(blocks: list[_Block], folder: Path) -> dict[str, Array]:
     folder.mkdir(parents=True, exist_ok=True)
     files = {block.key: folder / f"{block.key}.npy" for block in blocks}
     return {key: np.load(file) for key, file in files.items() if file.exists()}
-
-
-def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
 
 
 def _summaries(risks: Risks) -> Iterator[tuple[str, dict[str, float]]]:

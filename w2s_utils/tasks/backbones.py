@@ -34,7 +34,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from w2s_utils.tasks.packages import Artifact, cache_root, fetch, write_atomically
+from w2s_utils._files import write_atomically
+from w2s_utils.tasks.packages import Artifact, cache_root, fetch
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -23,6 +23,8 @@ from typing import cast
 import platformdirs
 from filelock import FileLock
 
+from w2s_utils._files import write_atomically
+
 MAX_MEMBER_BYTES = 2**28
 """Largest archive member that is read, in bytes (256 MiB)."""
 
@@ -168,16 +170,6 @@ def read_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
                 )
             contents[name] = read()
     return contents
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there: first a temporary name, then a rename.
-
-    Two processes must not write the same `path` at once: the caller holds a lock.
-    """
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 _Files = dict[str, tuple[int, Callable[[], bytes]]]
