@@ -10,8 +10,9 @@ from w2s_utils._validate import sample_size
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import direct, wishart
+from w2s_utils.simulation.ridge import simulate_ridge
 
-__all__ = ["simulate"]
+__all__ = ["simulate", "simulate_ridge"]
 
 
 def simulate(
