@@ -33,29 +33,29 @@ def z_scores(drawn, expected):
     )
 
 
-# n from d/3 to 5 d of either model and spectra from flat to i^-1.5; d_w = 120, d_s = 90.
+# n from d/3 to 5 d of either model and spectra from flat to i^-1.5; d_w = 100, d_s = 75.
 @pytest.mark.parametrize(
     ("n", "N", "exponent"),
-    [(40, 450, 0.0), (60, 40, 0.75), (160, 120, 1.5), (170, 300, 0.0), (600, 60, 0.75)],
+    [(33, 375, 0.0), (50, 30, 0.75), (135, 100, 1.5), (140, 250, 0.0), (500, 50, 0.75)],
 )
 def test_all_four_models_against_simulation(n, N, exponent):
-    """At D = 400, with 400 training sets, nothing but Monte Carlo error is left."""
-    pair = generic_pair(seed=6, d_w=120, d_s=90, dimension=400)
+    """At D = 400, with 200 training sets, nothing but Monte Carlo error is left."""
+    pair = generic_pair(seed=6, d_w=100, d_s=75, dimension=400)
     ridges = np.array([0.0, 1e-3, 0.03, 1.0])
-    fit = ridges, ridges, power_law(120, exponent), power_law(90, exponent)
-    drawn = simulate_ridge(pair, n, N, 400, 7, *fit)
+    fit = ridges, ridges, power_law(100, exponent), power_law(75, exponent)
+    drawn = simulate_ridge(pair, n, N, 200, 7, *fit)
     assert np.abs(z_scores(drawn, ridge.expected_risks(pair, n, N, *fit))).max() < 4
 
 
 @pytest.mark.parametrize(
     ("n", "N", "exponent"), [(10, 60, 0.0), (10, 40, 1.0), (32, 8, 1.0), (30, 100, 0.0)]
 )
-def test_the_finite_size_correction_in_twenty_dimensions(n, N, exponent):
-    """3000 training sets; without the correction the same test fails by far."""
+def test_finite_size_correction(n, N, exponent):
+    """Twenty dimensions, 2000 training sets; without the correction the same test fails by far."""
     pair = generic_pair(seed=8, d_w=20, d_s=15, dimension=60)
     ridges = np.array([0.0, 0.02, 0.3])
     fit = ridges, ridges, power_law(20, exponent), power_law(15, exponent)
-    drawn = simulate_ridge(pair, n, N, 3000, 9, *fit)
+    drawn = simulate_ridge(pair, n, N, 2000, 9, *fit)
     assert np.abs(z_scores(drawn, ridge.expected_risks(pair, n, N, *fit))).max() < 4
     plain = ridge.expected_risks(pair, n, N, *fit, finite_size=False)
     assert np.abs(z_scores(drawn, plain)).max() > 7
@@ -71,7 +71,7 @@ def test_the_threshold_itself_with_ridge():
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_ridgeless_above_the_threshold_is_the_exact_theory(seed):
+def test_ridgeless_is_exact(seed):
     rng = np.random.default_rng(seed)
     pair = generic_pair(seed=seed % 97)
     spectra = np.exp(rng.uniform(-9, 0, pair.d_w)), np.exp(rng.uniform(-9, 0, pair.d_s))
