@@ -53,3 +53,33 @@ def sample_size(values: ArrayLike, name: str, more_than: int, why: str) -> Array
     if np.any(sizes <= more_than):
         raise ValueError(f"{name} must exceed {why} = {more_than}, got {int(sizes.min())}.")
     return sizes
+
+
+def variances(values: ArrayLike, name: str, directions: int | None = None) -> Array:
+    """Return a feature spectrum as floats above zero, one for each direction of a basis.
+
+    Raises
+    ------
+    ValueError
+        If a variance is not above zero, or there are more or fewer than `directions`.
+    """
+    spectrum = real_array(values, name, 1)
+    if directions is not None and len(spectrum) != directions:
+        raise ValueError(
+            f"{name} must hold one variance for each of the {directions} directions of the basis, "
+            f"got {len(spectrum)}."
+        )
+    if not np.all(spectrum > 0):
+        raise ValueError(
+            f"{name} must hold variances above zero, got {spectrum.min():.3g}; leave directions "
+            "without variance out of the basis."
+        )
+    return spectrum
+
+
+def ridges(values: ArrayLike, name: str) -> Array:
+    """Return ridge penalties as floats; raise ValueError if one is negative or not finite."""
+    penalties = real_array(values, name, tuple(range(8)))
+    if np.any(penalties < 0):
+        raise ValueError(f"{name} must be >= 0, got {penalties.min():.3g}.")
+    return penalties

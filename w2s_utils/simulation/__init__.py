@@ -10,9 +10,10 @@ from w2s_utils._validate import sample_size
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import direct, wishart
+from w2s_utils.simulation.ridge import simulate_ridge
 from w2s_utils.simulation.teacher_student import simulate_teacher_student
 
-__all__ = ["simulate", "simulate_teacher_student"]
+__all__ = ["simulate", "simulate_ridge", "simulate_teacher_student"]
 
 
 def simulate(

@@ -1,0 +1,353 @@
+r"""Expected risks with ridge, slowly decaying spectra and fewer samples than features.
+
+A fit to m Gaussian samples shrinks each feature direction as if the data were infinite and the
+ridge were larger, with a variance on top: exact in the limit of many samples and features at fixed
+ratios. The next order in one over the number of samples is included; without ridge and above the
+interpolation threshold the results are those of `theory.exact`. Chapter 6 of the book derives both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from w2s_utils._validate import Array, ridges, sample_size, variances
+from w2s_utils.metrics import Risks
+from w2s_utils.pair import GaussianPair
+from w2s_utils.theory.exact import StudentTerms
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """What ridge regression on m samples makes of each feature direction, on average.
+
+    Attributes
+    ----------
+    kappa : ndarray
+        Effective ridge, in squared units of the features.
+    factors : (..., d) ndarray
+        Share l / (l + kappa) of the target's coefficient that the fit keeps, one a direction.
+    """
+
+    kappa: Array
+    factors: Array
+
+    @property
+    def df1(self) -> Array:
+        """Soft dimension, the sum of the factors: degrees of freedom that the fit uses."""
+        return np.asarray(self.factors.sum(axis=-1))
+
+    @property
+    def df2(self) -> Array:
+        """Soft dimension, the sum of the squared factors: directions along which noise is kept."""
+        return np.asarray(np.sum(self.factors**2, axis=-1))
+
+
+def effective_ridge(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Array:
+    r"""Effective ridge of a fit to m samples.
+
+    Parameters
+    ----------
+    spectrum : (d,) array_like
+        Variances l of the features along their principal directions, all above zero.
+    m : array_like of int
+        Samples, broadcast with `alpha`.
+    alpha : array_like
+        Ridge on the mean squared loss, as in `probes.fit_ridge`, in squared units of the features.
+
+    Returns
+    -------
+    ndarray
+        At least alpha; 0 for a ridgeless fit of m >= d samples.
+
+    Raises
+    ------
+    ValueError
+        If a variance is not above zero, m is no positive integer, or alpha is negative.
+
+    Notes
+    -----
+    The root :math:`\kappa>0` of
+
+    .. math:: \kappa = \alpha + \frac{\kappa}{m}\sum_i\frac{l_i}{l_i+\kappa} .
+
+    In :math:`q = 1/\kappa` it is the root of :math:`m - d - \alpha m q + \sum_i 1/(1+l_iq)`, which
+    falls and is convex: from the lower bound :math:`q = 1/(\alpha + \sum_i l_i/m)` Newton's method
+    climbs to the root without overshooting.
+
+    Examples
+    --------
+    One sample and two directions of equal variance, without ridge: the fit keeps half of each.
+
+    >>> effective_ridge([1.0, 1.0], 1, 0.0)
+    array(1.)
+    """
+    var = variances(spectrum, "spectrum")
+    m, alpha = np.broadcast_arrays(sample_size(m, "m", 0, "zero"), ridges(alpha, "alpha"))
+    kappa = np.zeros(m.shape)
+    positive = (alpha > 0) | (m < len(var))
+    samples, penalty = m[positive], m[positive] * alpha[positive]
+    step = q = samples / (penalty + var.sum())
+    while np.any(step > 1e-14 * q):
+        growth = 1 + np.multiply.outer(q, var)
+        gap = samples - len(var) - penalty * q + np.sum(1 / growth, axis=-1)
+        step = np.maximum(gap, 0) / (penalty + np.sum(var / growth / growth, axis=-1))
+        q = q + step
+    kappa[positive] = 1 / q
+    return kappa
+
+
+def shrinkage(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Shrinkage:
+    r"""Average shrinkage of a ridge fit to m samples, with its soft dimensions.
+
+    Parameters
+    ----------
+    spectrum, m, alpha
+        As in `effective_ridge`.
+
+    Returns
+    -------
+    Shrinkage
+
+    Raises
+    ------
+    ValueError
+        As in `effective_ridge`.
+
+    Notes
+    -----
+    :math:`\mathrm{df}_1\le\min(m, d)` and :math:`\mathrm{df}_2\le\mathrm{df}_1`. Without ridge
+    both are d when m >= d, and :math:`\mathrm{df}_1 = m` when m < d.
+    """
+    var = variances(spectrum, "spectrum")
+    kappa = effective_ridge(var, m, alpha)
+    return Shrinkage(kappa, var / np.add.outer(kappa, var))
+
+
+def student_terms(
+    pair: GaussianPair,
+    n: ArrayLike,
+    N: ArrayLike,
+    alpha_w: ArrayLike,
+    alpha_s: ArrayLike,
+    spectrum_w: ArrayLike,
+    spectrum_s: ArrayLike,
+    finite_size: bool = True,
+) -> StudentTerms:
+    r"""The W2S student's expected excess risk on fresh inputs, term by term.
+
+    Parameters
+    ----------
+    pair : GaussianPair
+        The columns of its two bases are the principal directions of the features.
+    n, N : array_like of int
+        Labelled and pseudo-labelled samples.
+    alpha_w, alpha_s : array_like
+        Ridge of the teacher and of the student on their mean squared losses (`probes.fit_ridge`),
+        in squared units of the features. Broadcast with n and N.
+    spectrum_w : (d_w,) array_like
+        Variances of the weak features along the columns of `pair.weak_basis`, all above zero.
+    spectrum_s : (d_s,) array_like
+        Variances of the strong features along the columns of `pair.strong_basis`, likewise.
+    finite_size : bool
+        Add the correction of relative order 1/(n - df2) of the fits (and 1/(N - df2)). What remains
+        is of the order of its square.
+
+    Returns
+    -------
+    StudentTerms
+        In squared units of the target. What the teacher's and the student's ridge shrink away of
+        the target inside V_s counts as missed.
+
+    Raises
+    ------
+    ValueError
+        If a size, ridge or spectrum is out of range, or a fit is so near its interpolation
+        threshold that its risk diverges or the correction is not small.
+
+    Notes
+    -----
+    To leading order, with the factors :math:`S_w, S_s` of `shrinkage` as diagonal matrices, the
+    teacher has mean coefficients :math:`\mu = V_wS_wV_w^\top\beta` and covariance
+    :math:`c_w V_wS_w^2V_w^\top`,
+
+    .. math:: c_w = \frac{\|(I-S_w)V_w^\top\beta\|^2 + \sigma^2 + \rho_w}
+        {n - \mathrm{df}_{2,w}} .
+
+    With :math:`k = \mathrm{df}_{2,s}/(N-\mathrm{df}_{2,s})` and
+    :math:`K = V_sS_s(2I-S_s)V_s^\top`, the terms are
+
+    .. math:: c_w\|S_sV_s^\top V_wS_w\|_F^2
+        + k\,c_w\operatorname{tr}[S_wV_w^\top(I-K)V_wS_w]
+        + \|S_sV_s^\top \mu - V_s^\top\beta\|^2 + k\,\mu^\top(I-K)\mu + \rho_s .
+
+    The cost is O(d_w d_s) for each pair of n and alpha_w, and O(d_s) for each point of the grid.
+    """
+    teacher = _fit(spectrum_w, pair.d_w, n, alpha_w, ("n", "alpha_w", "spectrum_w"), finite_size)
+    student = _fit(spectrum_s, pair.d_s, N, alpha_s, ("N", "alpha_s", "spectrum_s"), finite_size)
+    overlap = pair.strong_basis.T @ pair.weak_basis
+    beta_w, beta_s = pair.weak_basis.T @ pair.target, pair.strong_basis.T @ pair.target
+
+    mean = teacher.mean_factors * beta_w
+    variance, common = teacher.errors(beta_w, pair.noise_variance + pair.rho_w)
+    # The same along the student's directions.
+    mean_s = mean @ overlap.T
+    variance_s = variance @ (overlap**2).T + (common @ overlap.T) ** 2
+
+    def as_noise(power: Array, power_s: Array) -> Array:
+        """Student error from pseudo-labels of this power in all, and along its directions."""
+        return student.error_power(power_s, power.sum(axis=-1) - power_s.sum(axis=-1))
+
+    terms = (
+        np.sum(student.mean_factors**2 * variance_s, axis=-1),
+        as_noise(variance + common**2, variance_s),
+        np.sum((student.mean_factors * mean_s - beta_s) ** 2, axis=-1),
+        as_noise(mean**2, mean_s**2),
+        np.float64(pair.rho_s),
+    )
+    return StudentTerms(*(np.array(array) for array in np.broadcast_arrays(*terms)))
+
+
+def expected_risks(
+    pair: GaussianPair,
+    n: ArrayLike,
+    N: ArrayLike,
+    alpha_w: ArrayLike,
+    alpha_s: ArrayLike,
+    spectrum_w: ArrayLike,
+    spectrum_s: ArrayLike,
+    finite_size: bool = True,
+) -> Risks:
+    r"""Expected excess risks of teacher, student, baseline and ceiling on fresh inputs.
+
+    Parameters
+    ----------
+    pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size
+        As in `student_terms`. The three strong models share `alpha_s` and `spectrum_s`.
+
+    Returns
+    -------
+    Risks
+        Arrays of the broadcast shape, in squared units of the target.
+
+    Raises
+    ------
+    ValueError
+        As in `student_terms`, for each of the four fits.
+
+    Notes
+    -----
+    To leading order a model with d features, approximation error rho and factors S, fitted to m
+    labels, has risk
+
+    .. math:: \|(I-S)V^\top\beta\|^2 + c\,\mathrm{df}_2 + \rho, \qquad
+        c = \frac{\|(I-S)V^\top\beta\|^2 + \sigma^2 + \rho}{m-\mathrm{df}_2} .
+
+    Examples
+    --------
+    Without ridge and with enough samples this is `theory.exact`.
+
+    >>> pair = GaussianPair.paper(d_sw=10)
+    >>> spectra = np.ones(pair.d_w), np.arange(1.0, 101) ** -1.5
+    >>> expected_risks(pair, [400, 4000], 4000, 0, 0, *spectra).opr.round(2)
+    array([3.17, 0.89])
+    """
+    n, N = np.asarray(n), np.asarray(N)
+
+    def single(basis: Array, rho: float, spectrum: ArrayLike, m: Array, *names: str) -> Array:
+        alpha = alpha_w if basis is pair.weak_basis else alpha_s
+        fit = _fit(spectrum, len(basis.T), m, alpha, names, finite_size)
+        beta = basis.T @ pair.target
+        bias = np.sum(((1 - fit.mean_factors) * beta) ** 2, axis=-1)
+        return np.asarray(bias + fit.error_power(beta**2, pair.noise_variance + rho) + rho)
+
+    strong = pair.strong_basis, pair.rho_s, spectrum_s
+    risks = (
+        single(pair.weak_basis, pair.rho_w, spectrum_w, n, "n", "alpha_w", "spectrum_w"),
+        student_terms(pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size).total,
+        single(*strong, n, "n", "alpha_s", "spectrum_s"),
+        single(*strong, n + N, "n + N", "alpha_s", "spectrum_s"),
+    )
+    return Risks(*(np.array(array) for array in np.broadcast_arrays(*risks)))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """First two moments of a fit's coefficients, for every target and noise variance.
+
+    Arrays (..., d), or (..., 1) for numbers that all directions share; names as in chapter 6.
+    `order` is 1/spare, the expansion's parameter, or 0 without the finite-size correction.
+    """
+
+    factors: Array
+    mean_factors: Array
+    noise_shares: Array  # variance of each coefficient, of a unit of noise
+    order: Array
+    delta: Array
+
+    def errors(self, beta: Array, noise: float) -> tuple[Array, Array]:
+        """Covariance of the coefficients as diag(first) + second second^T."""
+        S, e = self.factors, self.order
+        lost = (1 - S) * beta
+        power = lost**2
+        first, second = (np.sum(S**k * power, axis=-1, keepdims=True) for k in (1, 2))
+        variance = (
+            (power.sum(axis=-1, keepdims=True) + noise) * self.noise_shares
+            + e**2 * S**2 * (3 * second - (2 + 4 * self.delta) * first)
+            + 2 * e**2 * S**3 * first
+        )
+        return variance, np.sqrt(e) * S * lost
+
+    def error_power(self, beta_squared: Array, noise: Array | float) -> Array:
+        """Trace of the covariance; linear in the squares of the target's coefficients."""
+        S, e = self.factors, self.order
+        df2, df3 = (np.sum(S**k, axis=-1, keepdims=True) for k in (2, 3))
+        weights = self.noise_shares.sum(axis=-1, keepdims=True) + e * (
+            S**2 + e * (2 * df3 * S - df2 * ((2 + 4 * self.delta) * S - 3 * S**2))
+        )
+        return np.asarray(
+            np.sum(weights * (1 - S) ** 2 * beta_squared, axis=-1)
+            + self.noise_shares.sum(axis=-1) * noise
+        )
+
+
+def _fit(
+    spectrum: ArrayLike,
+    d: int,
+    m: ArrayLike,
+    alpha: ArrayLike,
+    names: tuple[str, ...],
+    finite_size: bool,
+) -> _Fit:
+    """Moments of one model's fit; refuse what has no finite risk. `names` are for errors."""
+    size_name, alpha_name, spectrum_name = names
+    m, alpha = sample_size(m, size_name, 0, "zero"), ridges(alpha, alpha_name)
+    S = shrinkage(variances(spectrum, spectrum_name, d), m, alpha).factors
+    df2, df3, df4 = (np.sum(S**k, axis=-1, keepdims=True) for k in (2, 3, 4))
+    spare = m[..., None] - df2
+    diverges = ValueError(
+        f"{size_name} is too near the interpolation threshold of {d} features for so small an "
+        f"{alpha_name}: rare training sets dominate the risk. Take another {size_name} or "
+        f"raise {alpha_name}."
+    )
+    if np.any(spare <= 0):
+        raise diverges
+    delta, epsilon = (df2 - df3) / spare, (df3 - df4) / spare
+    if not finite_size:
+        zero = np.zeros_like(spare)
+        return _Fit(S, S, S**2 / spare, zero, delta)
+    own = (2 + 4 * delta) * S - 3 * S**2
+    average = np.sum(S**2 * own, axis=-1, keepdims=True) / df2
+    corrected = spare + 3 * epsilon - 3 * delta - 4 * delta**2 + average
+    # Without ridge `corrected` is m - d - 1 and `spare` is m - d: m = d + 2 passes, d + 1 does not.
+    if np.any(corrected < (0.5 - 1e-9) * np.maximum(spare, 1)):
+        raise diverges
+    return _Fit(
+        factors=S,
+        mean_factors=S - S * (1 - S) * (S - delta) / spare,
+        noise_shares=S**2 * (1 - (own - average) / spare) / corrected,
+        order=1 / spare,
+        delta=delta,
+    )
