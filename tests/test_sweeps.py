@@ -17,6 +17,7 @@ from w2s_utils import metrics, sweeps
 from w2s_utils.cli import app
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
+from w2s_utils.publish import PublishError
 from w2s_utils.theory.exact import expected_risks
 
 PAIRS = {
@@ -242,6 +243,12 @@ def test_saved_table_tells_where_it_comes_from(reference, tmp_path):
 def test_bad_requests_are_refused(changed, message):
     with pytest.raises(ValueError, match=message):
         sweeps.run(**GRID | changed)
+
+
+def test_command_line_says_what_cannot_be_done(tmp_path):
+    command = f"sweep {tmp_path / 'table.csv'} --n 30 --N 50 --d-sw 300"
+    with pytest.raises(PublishError, match="d_sw must be between 0 and"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
 
 
 def test_command_line(tmp_path):

@@ -65,7 +65,7 @@ def triangular_factor(rows: int, columns: int, rng: np.random.Generator) -> Arra
     return factor
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _above_diagonal(rows: int, columns: int) -> NDArray[np.intp]:
     return np.flatnonzero(np.triu(np.ones((rows, columns), dtype=bool), 1))
 
@@ -157,7 +157,10 @@ def _back_substitute(factor: Array, y: Array) -> Array:
 
 
 def _solve_positive(gram: Array, y: Array) -> Array:
-    x: Array = lapack.dposv(gram.T, y)[1]
+    x: Array
+    _, x, info = lapack.dposv(gram.T, y)
+    if info:
+        raise np.linalg.LinAlgError("A Gram matrix of Gaussian features is numerically singular.")
     return x
 
 
