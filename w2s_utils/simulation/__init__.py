@@ -10,8 +10,9 @@ from w2s_utils._validate import sample_size
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import direct, wishart
+from w2s_utils.simulation.inputs import Inputs
 
-__all__ = ["simulate"]
+__all__ = ["simulate", "simulate_inputs"]
 
 
 def simulate(
@@ -52,11 +53,55 @@ def simulate(
     ValueError
         If a count is not a positive integer, or `method` or `risk` is unknown.
     """
-    for name, count in (("n", n), ("N", N), ("trials", trials)):
-        sample_size(count, name, 0, "zero")
     if method not in ("wishart", "direct"):
         raise ValueError(f"method must be 'wishart' or 'direct', got {method!r}.")
+    transductive = _checked(n, N, trials, risk)
+    sampler = wishart.risks if method == "wishart" else direct.risks
+    return sampler(pair, n, N, trials, np.random.default_rng(seed), transductive)
+
+
+def simulate_inputs(
+    pair: GaussianPair,
+    n: int,
+    N: int,
+    trials: int,
+    seed: int | np.random.SeedSequence,
+    inputs: Inputs,
+    risk: Literal["population", "transductive"] = "population",
+) -> Risks:
+    """Draw the excess risks with inputs of another law than the Gaussian; all rows are drawn.
+
+    Parameters
+    ----------
+    pair : GaussianPair
+        Its subspaces, target and (Gaussian) label noise are used, its inputs are not.
+    n, N : int
+        Labelled and unlabelled samples.
+    trials : int
+        Number of training sets.
+    seed : int or SeedSequence
+    inputs : callable
+        ``inputs(rows, columns, rng)`` draws whitened inputs; see `simulation.inputs`.
+    risk : {"population", "transductive"}
+
+    Returns
+    -------
+    Risks
+        Of (trials,) arrays, as from `simulate`.
+
+    Raises
+    ------
+    ValueError
+        If a count is not a positive integer, or `risk` is unknown.
+    """
+    transductive = _checked(n, N, trials, risk)
+    return direct.risks(pair, n, N, trials, np.random.default_rng(seed), transductive, inputs)
+
+
+def _checked(n: int, N: int, trials: int, risk: str) -> bool:
+    """Check the arguments; return whether the risk is transductive."""
+    for name, count in (("n", n), ("N", N), ("trials", trials)):
+        sample_size(count, name, 0, "zero")
     if risk not in ("population", "transductive"):
         raise ValueError(f"risk must be 'population' or 'transductive', got {risk!r}.")
-    sampler = wishart.risks if method == "wishart" else direct.risks
-    return sampler(pair, n, N, trials, np.random.default_rng(seed), risk == "transductive")
+    return risk == "transductive"
