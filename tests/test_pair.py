@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from w2s_utils.pair import GaussianPair, inside, outside
+from w2s_utils.simulation import inputs
 from w2s_utils.subspaces import canonical_angles, pair_with_angles
 
 
@@ -27,6 +28,25 @@ def test_projections_split_a_vector():
     vector = rng.standard_normal(12)
     np.testing.assert_allclose(inside(A, vector) + outside(A, vector), vector)
     np.testing.assert_allclose(A.T @ outside(A, vector), 0, atol=1e-14)
+
+
+@pytest.mark.parametrize("law", ["gaussian", "rademacher"])
+def test_what_a_model_cannot_see_is_noise_of_variance_rho(law):
+    """Uncorrelated with the features under any whitened inputs, independent under Gaussian ones."""
+    samples = 200_000
+    # Features (z1 + z2)/sqrt2, a missed part along (z1 - z2)/sqrt2.
+    pair = GaussianPair(
+        np.array([[1.0], [1.0]]) / np.sqrt(2), np.eye(2), np.array([2.0, 0.5]), noise_variance=0.0
+    )
+    z = getattr(inputs, law)(samples, 2, np.random.default_rng(6))
+    x, missed = z @ pair.weak_basis[:, 0], z @ outside(pair.weak_basis, pair.target)
+    assert np.mean(missed**2) == pytest.approx(pair.rho_w, rel=0.02)
+    assert abs(np.corrcoef(x, missed)[0, 1]) < 4 / np.sqrt(samples)
+    of_squares = np.corrcoef(x**2, missed**2)[0, 1]
+    if law == "gaussian":
+        assert abs(of_squares) < 4 / np.sqrt(samples)
+    else:
+        assert of_squares == pytest.approx(-1)  # x = 0 or missed = 0, always
 
 
 def test_a_pair_is_immutable():

@@ -32,11 +32,34 @@ def test_ridgeless_is_the_limit_of_ridge_on_deficient_features():
     assert errors[0] / errors[1] == pytest.approx(100, rel=0.01)  # first order in the ridge
 
 
+@pytest.mark.parametrize("rows", [8, 40])
+def test_gradient_descent_from_zero_ends_at_the_ridgeless_fit(rows):
+    rng = np.random.default_rng(4)
+    X, y = rng.standard_normal((rows, 16)), rng.standard_normal(rows)
+    weights, step = np.zeros(16), 1 / np.linalg.norm(X, 2) ** 2
+    for _ in range(20_000):
+        weights -= step * X.T @ (X @ weights - y)
+    np.testing.assert_allclose(weights, fit_ridge(X, y), atol=1e-8)
+
+
 def test_predictions_ignore_an_invertible_map_of_the_features():
+    """Holds for ridgeless fits with at least d samples, and for neither ridge nor fewer samples."""
     rng = np.random.default_rng(1)
-    X, y = rng.standard_normal((50, 6)), rng.standard_normal(50)
-    mixed = X @ rng.standard_normal((6, 6))
-    np.testing.assert_allclose(X @ fit_ridge(X, y), mixed @ fit_ridge(mixed, y), atol=1e-9)
+    X, y, fresh = rng.standard_normal((50, 6)), rng.standard_normal(50), rng.standard_normal((9, 6))
+    T = rng.standard_normal((6, 6))
+    rotation = np.linalg.qr(T)[0]
+
+    def change(rows, T, ridge=0.0):
+        """Largest change of a prediction when the features X become X T."""
+        plain = fresh @ fit_ridge(X[:rows], y[:rows], ridge)
+        return np.abs(plain - fresh @ T @ fit_ridge(X[:rows] @ T, y[:rows], ridge)).max()
+
+    assert change(50, T) < 1e-9
+    assert change(6, T) < 1e-9
+    assert change(5, T) > 0.1
+    assert change(50, T, ridge=0.5) > 0.01
+    assert change(5, rotation) < 1e-9
+    assert change(50, rotation, ridge=0.5) < 1e-9
 
 
 def test_accuracy_on_ill_conditioned_features():

@@ -107,6 +107,52 @@ def test_invariance_to_rotation_and_equivariance_to_scale(seed, scale):
             )
 
 
+@pytest.mark.parametrize(("d", "m"), [(1, 6), (5, 12), (12, 40)])
+def test_mean_and_law_of_an_inverse_wishart(d, m):
+    rng = np.random.default_rng(7)
+    inverses = []
+    for _ in range(6000):
+        X = rng.standard_normal((m, d))
+        inverses.append(np.linalg.inv(X.T @ X))
+    inverses = np.array(inverses)
+    diagonal = mean(np.trace(inverses, axis1=1, axis2=2) / d)
+    assert abs(diagonal.z_score(1 / (m - d - 1))) < 4
+    if d > 1:
+        assert abs(mean(inverses[:, 0, 1]).z_score(0)) < 4
+    # Along any fixed direction, one over a chi-square with m - d + 1 degrees of freedom.
+    u = rng.standard_normal(d)
+    along = np.einsum("i,tij,j->t", u, inverses, u) / (u @ u)
+    assert stats.kstest(1 / along, stats.chi2(m - d + 1).cdf).pvalue > 1e-3
+    assert stats.kstest(1 / along, stats.chi2(m - d + 2).cdf).pvalue < 1e-3
+
+
+def test_risk_law_of_teacher_baseline_and_ceiling_against_direct_trials():
+    pair, n, N = generic_pair(seed=6), 28, 16
+    risks = simulate(pair, n, N, trials=4000, seed=8, method="direct")
+    for model, d, rho, samples in (
+        ("weak", pair.d_w, pair.rho_w, n),
+        ("baseline", pair.d_s, pair.rho_s, n),
+        ("ceiling", pair.d_s, pair.rho_s, n + N),
+    ):
+        law = exact.risk_law(d, rho, pair.noise_variance, samples)
+        drawn = getattr(risks, model)
+        assert stats.kstest(drawn, law.cdf).pvalue > 1e-3, model
+        # The test can fail: one label more is rejected.
+        more = exact.risk_law(d, rho, pair.noise_variance, samples + 1)
+        assert stats.kstest(drawn, more.cdf).pvalue < 1e-3, model
+
+
+@given(st.integers(1, 30), st.integers(4, 60), st.floats(0, 3), st.floats(0.01, 3))
+def test_moments_of_the_risk_law(d, extra, rho, noise_variance):
+    m = d + extra
+    law = exact.risk_law(d, rho, noise_variance, m)
+    s2 = rho + noise_variance
+    assert law.mean() == pytest.approx(rho + s2 * d / (m - d - 1))
+    assert law.var() == pytest.approx(
+        s2**2 * 2 * d * (m - 1) / ((m - d - 1) ** 2 * (m - d - 3)), rel=1e-6
+    )
+
+
 def test_weak_risk_law_against_direct_trials():
     pair = generic_pair(seed=5)
     law = exact.weak_risk_law(pair, 30)
@@ -136,7 +182,9 @@ def test_weak_risk_law_has_the_exact_mean_and_an_infinite_one_at_the_edge():
         (lambda p: exact.expected_risks(p, np.nan, 50), "1 NaN"),
         (lambda p: exact.expected_risks(p, 40, 50, "training"), "'population' or 'transductive'"),
         (lambda p: exact.student_terms(p, 21, 50), "n must exceed d_w \\+ 1 = 21"),
-        (lambda p: exact.weak_risk_law(p, 19), "n must exceed d_w - 1 = 19"),
+        (lambda p: exact.risk_law(0, 0.1, 1.0, 5), "d must exceed zero = 0, got 0"),
+        (lambda p: exact.risk_law(3, -0.1, 1.0, 5), "must be >= 0, got -0.1 and 1.0"),
+        (lambda p: exact.weak_risk_law(p, 19), "samples must exceed d - 1 = 19, got 19"),
     ],
 )
 def test_bad_sizes_are_refused(call, message):

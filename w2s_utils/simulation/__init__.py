@@ -10,10 +10,11 @@ from w2s_utils._validate import sample_size
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import direct, wishart
+from w2s_utils.simulation.inputs import Inputs
 from w2s_utils.simulation.ridge import simulate_ridge
 from w2s_utils.simulation.teacher_student import simulate_teacher_student
 
-__all__ = ["simulate", "simulate_ridge", "simulate_teacher_student"]
+__all__ = ["simulate", "simulate_inputs", "simulate_ridge", "simulate_teacher_student"]
 
 
 def simulate(
@@ -54,13 +55,57 @@ def simulate(
     ValueError
         If a count is not a positive integer, or `method` or `risk` is unknown.
     """
-    for name, count in (("n", n), ("N", N), ("trials", trials)):
-        sample_size(count, name, 0, "zero")
     if method not in ("wishart", "direct"):
         raise ValueError(f"method must be 'wishart' or 'direct', got {method!r}.")
-    if risk not in ("population", "transductive"):
-        raise ValueError(f"risk must be 'population' or 'transductive', got {risk!r}.")
-    rng, transductive = np.random.default_rng(seed), risk == "transductive"
+    transductive = _checked(n, N, trials, risk)
+    rng = np.random.default_rng(seed)
     if method == "direct":
         return direct.risks(pair, n, N, trials, rng, transductive)
     return wishart.risks(pair.principal, n, N, trials, rng, transductive)
+
+
+def simulate_inputs(
+    pair: GaussianPair,
+    n: int,
+    N: int,
+    trials: int,
+    seed: int | np.random.SeedSequence,
+    inputs: Inputs,
+    risk: Literal["population", "transductive"] = "population",
+) -> Risks:
+    """Draw the excess risks with inputs of another law than the Gaussian; all rows are drawn.
+
+    Parameters
+    ----------
+    pair : GaussianPair
+        Its subspaces, target and (Gaussian) label noise are used, its inputs are not.
+    n, N : int
+        Labelled and unlabelled samples.
+    trials : int
+        Number of training sets.
+    seed : int or SeedSequence
+    inputs : callable
+        ``inputs(rows, columns, rng)`` draws whitened inputs; see `simulation.inputs`.
+    risk : {"population", "transductive"}
+
+    Returns
+    -------
+    Risks
+        Of (trials,) arrays, as from `simulate`.
+
+    Raises
+    ------
+    ValueError
+        If a count is not a positive integer, or `risk` is unknown.
+    """
+    transductive = _checked(n, N, trials, risk)
+    return direct.risks(pair, n, N, trials, np.random.default_rng(seed), transductive, inputs)
+
+
+def _checked(n: int, N: int, trials: int, risk: str) -> bool:
+    """Check the arguments; return whether the risk is transductive."""
+    for name, count in (("n", n), ("N", N), ("trials", trials)):
+        sample_size(count, name, 0, "zero")
+    if risk not in ("population", "transductive"):
+        raise ValueError(f"risk must be 'population' or 'transductive', got {risk!r}.")
+    return risk == "transductive"

@@ -10,15 +10,26 @@ from w2s_utils._validate import Array
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.probes import fit_ridge
+from w2s_utils.simulation.inputs import Inputs, gaussian
 
 Draw = Callable[[int, int, np.random.Generator], Array]
 
 
 def risks(
-    pair: GaussianPair, n: int, N: int, trials: int, rng: np.random.Generator, transductive: bool
+    pair: GaussianPair,
+    n: int,
+    N: int,
+    trials: int,
+    rng: np.random.Generator,
+    transductive: bool,
+    inputs: Inputs = gaussian,
 ) -> Risks:
-    """Draw the risks of `trials` training sets; see `simulation.simulate`."""
-    samples = [trial(pair, n, N, rng, _all_rows, transductive) for _ in range(trials)]
+    """Draw the risks of `trials` training sets; see `simulation.simulate_inputs`."""
+
+    def draw(rows: int, columns: int, rng: np.random.Generator) -> Array:
+        return np.column_stack([inputs(rows, columns - 1, rng), rng.standard_normal(rows)])
+
+    samples = [trial(pair, n, N, rng, draw, transductive) for _ in range(trials)]
     return Risks(**dict(zip(MODELS, np.transpose(samples), strict=True)))
 
 
@@ -46,7 +57,3 @@ def trial(
     if transductive:
         return [float(np.sum((unlabelled @ error) ** 2)) / N for error in errors]
     return [float(error @ error) for error in errors]
-
-
-def _all_rows(rows: int, columns: int, rng: np.random.Generator) -> Array:
-    return rng.standard_normal((rows, columns))

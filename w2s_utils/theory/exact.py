@@ -1,4 +1,4 @@
-"""Finite-sample theory: the expected risks of the four models and the law of the teacher's.
+"""Finite-sample theory: the expected risks of the four models, the whole law of three of them.
 
 Every formula holds exactly, for each n > d_w + 1 and N > d_s + 1, for Gaussian inputs and
 ridgeless least squares. Chapter 4 of the book derives them step by step.
@@ -212,11 +212,52 @@ def expected_risks(
     return Risks(*(np.array(array) for array in np.broadcast_arrays(*risks)))
 
 
-def weak_risk_law(pair: GaussianPair, n: int) -> Any:
-    r"""Distribution of the teacher's excess risk over training sets.
+def risk_law(d: int, rho: float, noise_variance: float, samples: int) -> Any:
+    r"""Distribution of the excess risk of one least-squares model over its training sets.
 
-    :math:`(\mathrm{ER}_w - \rho_w)/(\sigma^2+\rho_w)` is a ratio of independent chi-squares with
-    d_w and n - d_w + 1 degrees of freedom (Hotelling's T-squared), which is a beta prime variable.
+    Teacher, baseline and ceiling are such models. With d features and m samples
+    :math:`(\mathrm{ER} - \rho)/(\sigma^2+\rho)` is a ratio of independent chi-squares with d and
+    m - d + 1 degrees of freedom (Hotelling's T-squared), which is a beta prime variable.
+
+    Parameters
+    ----------
+    d : int
+        Features of the model, at least 1.
+    rho : float
+        Approximation error.
+    noise_variance : float
+        Label noise sigma^2.
+    samples : int
+        Labels m of the model, at least d.
+
+    Returns
+    -------
+    scipy.stats frozen distribution
+        Its mean is finite for m > d + 1 only, its variance for m > d + 3.
+
+    Raises
+    ------
+    ValueError
+        If m < d, d < 1, a variance is negative, or there is neither noise nor approximation error
+        and the risk is constant.
+
+    Examples
+    --------
+    >>> float(risk_law(d=20, rho=0.5, noise_variance=1.0, samples=41).mean())
+    2.0
+    """
+    sample_size(d, "d", 0, "zero")
+    (m,) = np.atleast_1d(sample_size(samples, "samples", d - 1, "d - 1"))
+    if not (rho >= 0 and noise_variance >= 0):
+        raise ValueError(f"rho and noise_variance must be >= 0, got {rho} and {noise_variance}.")
+    scale = noise_variance + rho
+    if scale == 0:
+        raise ValueError("Without noise and approximation error the risk is exactly 0.")
+    return stats.betaprime(d / 2, (m - d + 1) / 2, loc=rho, scale=scale)
+
+
+def weak_risk_law(pair: GaussianPair, n: int) -> Any:
+    """Distribution of the teacher's excess risk over training sets of n labels (`risk_law`).
 
     Parameters
     ----------
@@ -227,18 +268,13 @@ def weak_risk_law(pair: GaussianPair, n: int) -> Any:
     Returns
     -------
     scipy.stats frozen distribution
-        Its mean is finite for n > d_w + 1 only, its variance for n > d_w + 3.
 
     Raises
     ------
     ValueError
-        If n < d_w, or there is neither noise nor approximation error and the risk is constant.
+        As `risk_law`.
     """
-    (n_labels,) = np.atleast_1d(sample_size(n, "n", pair.d_w - 1, "d_w - 1"))
-    scale = pair.noise_variance + pair.rho_w
-    if scale == 0:
-        raise ValueError("Without noise and approximation error the teacher's risk is exactly 0.")
-    return stats.betaprime(pair.d_w / 2, (n_labels - pair.d_w + 1) / 2, loc=pair.rho_w, scale=scale)
+    return risk_law(pair.d_w, pair.rho_w, pair.noise_variance, n)
 
 
 def _fresh_risk(d: int, rho: float, noise_variance: float, m: Array) -> Array:
