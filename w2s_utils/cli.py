@@ -183,6 +183,40 @@ def fetch() -> None:
         )
 
 
+features = typer.Typer(no_args_is_help=True)
+app.add_typer(features, name="features", help="Compute features of a real task, once, into a file.")
+
+
+@features.command("colored-mnist")
+def colored_mnist(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Features to write, as .npz.", show_default="the shipped file"
+        ),
+    ] = None,
+) -> None:
+    """Features of ColoredMNIST by EfficientNet-Lite: make the file that is shipped anew.
+
+    Needs the extra vision; takes minutes. The manifest goes beside the file, as .json.
+
+    w2s features colored-mnist --out mine.npz
+    """
+    from w2s_utils.tasks import colored_mnist as task
+    from w2s_utils.tasks.packages import FetchError
+
+    path = out or task.PACK
+    if path.suffix != ".npz":
+        raise publish.PublishError(f"{path} must end in .npz.")
+    try:
+        task.make_pack(path)
+    except ImportError as error:
+        raise publish.PublishError(str(error)) from error
+    except FetchError as error:
+        raise publish.BuildError(str(error)) from error
+    typer.echo(f"{task.IMAGES:,} images: {path}")
+
+
 def project_root() -> Path:
     """Find the book's project: the working directory or the nearest one above it."""
     for folder in (Path.cwd(), *Path.cwd().parents):
