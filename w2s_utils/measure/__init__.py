@@ -5,6 +5,7 @@ compare coordinates and are here to show what they measure.
 """
 
 from w2s_utils.measure.correlation import CorrelationDimension, correlation_dimension
+from w2s_utils.measure.published import published_dimensions
 from w2s_utils.measure.sketch import projection_sketch, rotation_sketch
 from w2s_utils.measure.spectrum import (
     energy_dimension,
@@ -26,4 +27,5 @@ __all__ = [
     "correlation_dimension",
     "projection_sketch",
     "rotation_sketch",
+    "published_dimensions",
 ]

@@ -126,14 +126,14 @@ def correlation_dimension(
     Z = np.column_stack([W, S])
     grams = np.array([Z[b::BLOCKS].T @ Z[b::BLOCKS] for b in range(BLOCKS)])
     sizes = np.array([len(Z[b::BLOCKS]) for b in range(BLOCKS)])
-    total, halves = grams.sum(axis=0), [grams[h::2].sum(axis=0) for h in range(2)]
+    total, halves = grams.sum(axis=0), (grams[::2].sum(axis=0), grams[1::2].sum(axis=0))
+    fits = [_regressions(half, d_w) for half in halves]
 
     left_out = np.empty((BLOCKS, 2))
     for b in range(BLOCKS):
-        rest = [half - grams[b] if b % 2 == h else half for h, half in enumerate(halves)]
         overlap = _plug_in(total - grams[b], d_w)
         left_out[b, 0] = _corrected(overlap, rows - sizes[b], d_w, d_s)
-        left_out[b, 1] = _held_out(rest[0], rest[1], d_w)
+        left_out[b, 1] = _product(_regressions(halves[b % 2] - grams[b], d_w), fits[1 - b % 2])
     errors = np.sqrt((BLOCKS - 1) * left_out.var(axis=0))
 
     plug_in = _plug_in(total, d_w)
@@ -141,7 +141,7 @@ def correlation_dimension(
         estimate=_corrected(plug_in, rows, d_w, d_s),
         standard_error=float(errors[0]),
         plug_in=plug_in,
-        held_out=_held_out(halves[0], halves[1], d_w),
+        held_out=_product(*fits),
         held_out_error=float(errors[1]),
         chance=d_w * d_s / rows,
         d_w=d_w,
@@ -172,12 +172,14 @@ def _corrected(plug_in: float, rows: int, d_w: int, d_s: int) -> float:
     return float((rows * plug_in - d_w * d_s) / (rows - d_w - d_s + plug_in))
 
 
-def _held_out(one: Array, two: Array, d_w: int) -> float:
-    """Trace of two regressions' product, averaged over which half serves which."""
+def _regressions(gram: Array, d_w: int) -> tuple[Array, Array]:
+    """Coefficients of strong on weak, (d_w, d_s), and of weak on strong, (d_s, d_w)."""
+    cross = gram[:d_w, d_w:]
+    on_weak: Array = linalg.solve(gram[:d_w, :d_w], cross, assume_a="pos")
+    on_strong: Array = linalg.solve(gram[d_w:, d_w:], cross.T, assume_a="pos")
+    return on_weak, on_strong
 
-    def trace(gram: Array, other: Array) -> float:
-        on_weak = linalg.solve(gram[:d_w, :d_w], gram[:d_w, d_w:], assume_a="pos")
-        on_strong = linalg.solve(other[d_w:, d_w:], other[d_w:, :d_w], assume_a="pos")
-        return float(np.sum(on_weak * on_strong.T))
 
-    return (trace(one, two) + trace(two, one)) / 2
+def _product(one: tuple[Array, Array], two: tuple[Array, Array]) -> float:
+    """Trace of the product of two regressions, averaged over which half serves which."""
+    return float(np.sum(one[0] * two[1].T) + np.sum(two[0] * one[1].T)) / 2
