@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from w2s_utils.claims import CLAIMS, LEDGER_KEY, Finding, record
+from w2s_utils.claims import CLAIMS, LEDGER_KEY, Finding, NotTested, record
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,19 @@ def test_a_failed_claim_is_shown_as_failed():
     assert "does not hold" in data["text/plain"]
     assert "does not hold" in data["text/html"]
     assert metadata[LEDGER_KEY][0]["holds"] is False
+
+
+def test_a_claim_that_was_not_tested_is_shown_as_such_and_never_as_holding():
+    skipped = NotTested(8, "the data are not at hand")
+    data, metadata = record(skipped, Finding(1, "x", 1.0, 0.0, "above"))._repr_mimebundle_()
+    assert data["text/plain"].splitlines()[0] == "claim 8: the data are not at hand: not tested"
+    assert "<td></td><td></td><td>not tested</td>" in data["text/html"]
+    assert metadata[LEDGER_KEY][0] == {
+        "claim": 8, "statement": "the data are not at hand", "holds": None
+    }  # fmt: skip
+    assert data["text/plain"].count("holds") == data["text/html"].count("holds") == 1
+    with pytest.raises(ValueError, match="claim must be one of"):
+        NotTested(9, "x")
 
 
 def test_the_ledger_survives_strict_json_and_escapes_html():

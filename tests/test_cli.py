@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from w2s_utils import cli, publish, tasks
-from w2s_utils.tasks import packages
+from w2s_utils.tasks import packages, sst2, utkface
+from w2s_utils.tasks.files import read_features, read_labels
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ def files(folder: Path):
         (["book"], ["--profile", "paper", "--jobs", "build/html"]),
         (["run"], ["{notebook}", "-p", "NAME VALUE", "w2s run 04_w2s_risk -p trials 2000"]),
         (["fetch"], ["SHA-256"]),
+        (["features"], ["utkface", "sst2"]),
     ],
 )
 def test_help_says_what_a_newcomer_needs(w2s, command, told):
@@ -139,6 +142,57 @@ def test_failed_download_is_one_sentence_and_exit_code_1(w2s, monkeypatch):
     monkeypatch.setattr(packages, "fetch", refuse)
     code, _, err = w2s("fetch")
     assert (code, err) == (1, "w2s: Cannot download it: check pip.\n")
+
+
+@pytest.fixture
+def face(project):
+    """A folder with one well named photograph and another file."""
+    folder = project / "faces"
+    folder.mkdir()
+    for name in ("7_0_0_20170101.jpg", "me.jpg"):
+        (folder / name).touch()
+    return folder
+
+
+def test_features_of_faces_and_their_ages(w2s, face, monkeypatch):
+    monkeypatch.setattr(utkface, "backbone", lambda name, weights: lambda files: np.ones((1, 3)))
+    code, out, _ = w2s("features", "utkface", "--root", "faces", "--backbone", "resnet18",
+                       "--out", "weak.npy", "--labels", "ages.npy")  # fmt: skip
+    assert code == 0
+    assert out.splitlines() == [
+        "1 faces, 1 files of other names skipped", "1 x 3: weak.npy", "1: ages.npy"
+    ]  # fmt: skip
+    np.testing.assert_array_equal(read_features("weak.npy"), np.ones((1, 3)))
+    np.testing.assert_array_equal(read_labels("ages.npy"), [7])
+
+
+def test_features_of_sentences_and_their_labels(w2s, project, monkeypatch):
+    (project / "train.tsv").write_text("sentence\tlabel\ngood\t1\nbad\t0\n")
+    monkeypatch.setattr(sst2, "backbone", lambda folder: lambda texts: [[len(t)] for t in texts])
+    code, _, _ = w2s("features", "sst2", "--file", "train.tsv", "--model", ".",
+                     "--out", "weak.npy", "--labels", "labels.npy")  # fmt: skip
+    assert code == 0
+    np.testing.assert_array_equal(read_features("weak.npy"), [[4], [3]])
+    np.testing.assert_array_equal(read_labels("labels.npy"), [1, -1])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"--root": "absent"}, "There is no folder absent"),
+        ({"--root": "notebooks"}, "of 0 .jpg files none is"),
+        ({"--backbone": "resnet20"}, "backbone must be one of resnet18"),
+        ({"--backbone": "clip"}, "config.json"),
+        ({"--out": "weak.csv"}, "weak.csv must end in .npy"),
+        ({"--labels": "absent/ages.npy"}, "lie in a folder that is there"),
+    ],
+)
+def test_bad_requests_for_features_are_one_sentence_and_exit_code_2(w2s, face, changed, message):
+    asked = {"--root": "faces", "--backbone": "resnet18", "--out": "weak.npy"} | changed
+    code, _, err = w2s("features", "utkface", *(part for pair in asked.items() for part in pair))
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
 
 
 def test_interruption_is_exit_code_130(w2s, project, monkeypatch):

@@ -9,6 +9,7 @@ from w2s_utils.subspaces import (
     overlap,
     pair_with_angles,
     random_basis,
+    random_overlap,
 )
 
 
@@ -56,9 +57,16 @@ def test_extremes():
 
 def test_random_subspaces_overlap_by_chance():
     rng = np.random.default_rng(2)
-    values = [overlap(random_basis(30, 6, rng), random_basis(30, 10, rng)) for _ in range(400)]
-    z = (np.mean(values) - 6 * 10 / 30) / (np.std(values, ddof=1) / 20)
-    assert abs(z) < 4
+    values = [overlap(random_basis(30, 6, rng), random_basis(30, 10, rng)) for _ in range(2000)]
+    expected, spread = random_overlap(30, 6, 10)
+    assert expected == 6 * 10 / 30
+    assert abs(np.mean(values) - expected) < 4 * spread / np.sqrt(2000)
+    squares = (np.array(values) - expected) ** 2
+    assert abs(squares.mean() - spread**2) < 4 * squares.std() / np.sqrt(2000)
+
+
+def test_a_whole_space_overlaps_without_spread():
+    assert random_overlap(7, 7, 3) == (3, 0)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +108,5 @@ def test_impossible_pairs_are_refused(arguments, message):
 def test_impossible_rank_is_refused():
     with pytest.raises(ValueError, match="between 1 and the dimension 3"):
         random_basis(3, 4, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="ranks 2 and 4 in dimension 3"):
+        random_overlap(3, 2, 4)

@@ -59,8 +59,7 @@ class Finding:
     def __post_init__(self) -> None:
         for name in ("measured", "expected", "tolerance"):
             object.__setattr__(self, name, float(getattr(self, name)))
-        if self.claim not in CLAIMS:
-            raise ValueError(f"claim must be one of {sorted(CLAIMS)}, got {self.claim!r}.")
+        _check_claim(self.claim)
         if self.relation not in ("near", "above", "below"):
             raise ValueError(f"relation must be near, above or below, got {self.relation!r}.")
         if (self.relation == "near") != (self.tolerance > 0):
@@ -84,27 +83,51 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class NotTested:
+    """A claim that a chapter is about and that this run could not test.
+
+    Attributes
+    ----------
+    claim : int
+        Number of the claim in `CLAIMS`.
+    statement : str
+        What was not tested, and why.
+
+    Raises
+    ------
+    ValueError
+        If the claim is not in the list.
+    """
+
+    claim: int
+    statement: str
+
+    def __post_init__(self) -> None:
+        _check_claim(self.claim)
+
+    @property
+    def holds(self) -> None:
+        """Always None: neither true nor false."""
+
+
+@dataclass(frozen=True)
 class Ledger:
     """Findings of one chapter: a table for the reader, metadata for the reproduction report."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding | NotTested, ...]
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        plain = "\n".join(
-            f"claim {f.claim}: {f.statement}: {f.measured:.4g}, expected {f.expectation}: "
-            f"{_verdict(f)}"
-            for f in self.findings
-        )
+        plain = "\n".join(f"claim {f.claim}: {f.statement}: {_in_words(f)}" for f in self.findings)
         data = {"text/plain": plain, "text/html": _table(self.findings)}
         return data, {LEDGER_KEY: [_plain(f) for f in self.findings]}
 
 
-def record(*findings: Finding) -> Ledger:
+def record(*findings: Finding | NotTested) -> Ledger:
     """Collect the findings of a chapter; make it the last expression of a cell.
 
     Parameters
     ----------
-    *findings : Finding
+    *findings : Finding or NotTested
 
     Returns
     -------
@@ -121,7 +144,12 @@ def record(*findings: Finding) -> Ledger:
     return Ledger(findings)
 
 
-def _plain(finding: Finding) -> dict[str, Any]:
+def _check_claim(claim: int) -> None:
+    if claim not in CLAIMS:
+        raise ValueError(f"claim must be one of {sorted(CLAIMS)}, got {claim!r}.")
+
+
+def _plain(finding: Finding | NotTested) -> dict[str, Any]:
     """Fields and verdict as strict JSON, which has no NaN or infinity."""
     fields = {**asdict(finding), "holds": finding.holds}
     return {
@@ -130,18 +158,27 @@ def _plain(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _verdict(finding: Finding) -> str:
-    return "holds" if finding.holds else "does not hold"
+def _cells(finding: Finding | NotTested) -> tuple[str, str, str]:
+    """Measured, expected and verdict, as shown."""
+    if isinstance(finding, NotTested):
+        return "", "", "not tested"
+    verdict = "holds" if finding.holds else "does not hold"
+    return f"{finding.measured:.4g}", finding.expectation, verdict
 
 
-def _table(findings: tuple[Finding, ...]) -> str:
+def _in_words(finding: Finding | NotTested) -> str:
+    measured, expected, verdict = _cells(finding)
+    return f"{measured}, expected {expected}: {verdict}" if measured else verdict
+
+
+def _table(findings: tuple[Finding | NotTested, ...]) -> str:
     header = "".join(
         f'<th scope="col">{name}</th>'
         for name in ("Claim", "What was measured", "Measured", "Expected", "Verdict")
     )
     rows = "".join(
         f'<tr><td title="{escape(CLAIMS[f.claim])}">{f.claim}</td><td>{escape(f.statement)}</td>'
-        f"<td>{f.measured:.4g}</td><td>{f.expectation}</td><td>{_verdict(f)}</td></tr>"
+        f"{''.join(f'<td>{cell}</td>' for cell in _cells(f))}</tr>"
         for f in findings
     )
     return f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"

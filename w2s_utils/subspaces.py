@@ -141,6 +141,49 @@ def random_basis(dimension: int, rank: int, rng: np.random.Generator) -> Array:
     return np.linalg.qr(rng.standard_normal((dimension, rank)))[0]
 
 
+def random_overlap(dimension: int, rank_a: int, rank_b: int) -> tuple[float, float]:
+    r"""Mean and standard deviation of the overlap of two unrelated subspaces.
+
+    Parameters
+    ----------
+    dimension : int
+        Ambient dimension D, at least 2.
+    rank_a, rank_b : int
+        Dimensions a and b of two independent uniform (Haar) subspaces, each from 1 to D.
+
+    Returns
+    -------
+    mean, standard_deviation : float
+
+    Raises
+    ------
+    ValueError
+        If a rank does not fit the dimension.
+
+    Notes
+    -----
+    .. math:: \mathbb E = \frac{ab}{D}, \qquad
+        \operatorname{Var} = \frac{2ab\,(D-a)(D-b)}{D^2(D-1)(D+2)} .
+
+    Examples
+    --------
+    The squared cosine of a uniform angle has mean 1/2 and variance 1/8:
+
+    >>> mean, standard_deviation = random_overlap(2, 1, 1)
+    >>> mean, round(standard_deviation**2, 6)
+    (0.5, 0.125)
+    """
+    for rank in (rank_a, rank_b):
+        if dimension < 2 or not 1 <= rank <= dimension:
+            raise ValueError(
+                f"Ranks must be between 1 and the dimension, which must be at least 2, got ranks "
+                f"{rank_a} and {rank_b} in dimension {dimension}."
+            )
+    D, a, b = dimension, rank_a, rank_b
+    variance = 2 * a * b * (D - a) * (D - b) / (D**2 * (D - 1) * (D + 2))
+    return a * b / D, float(np.sqrt(variance))
+
+
 def pair_with_angles(
     dimension: int, angles: ArrayLike, rank_a: int, rank_b: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:

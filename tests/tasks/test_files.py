@@ -1,0 +1,275 @@
+"""Files of a user: numbers are read exactly, all else is refused, nothing runs."""
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from w2s_utils.tasks.files import read_features, read_labels
+
+MATRIX = np.arange(12.0).reshape(4, 3)
+
+
+class Global:
+    """Pickles as a name of a module, installed or not."""
+
+    def __init__(self, module, name):
+        self.module, self.name = module, name
+
+    def __call__(self):
+        raise AssertionError
+
+
+class Storage:
+    def __init__(self, kind, key, size):
+        self.pid = ("storage", Global("torch", kind), key, "cuda:0", size)
+
+
+class Call:
+    """Pickles as a call that is made when it is unpickled."""
+
+    def __init__(self, function, *arguments):
+        self.reduced = function, arguments
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def tensor(key, shape, strides=None, offset=0, storage="FloatStorage", size=None):
+    """Pickles as a tensor of torch does."""
+    rebuild = Global("torch._utils", "_rebuild_tensor_v2")
+    kept = Storage(storage, key, int(np.prod(shape)) if size is None else size)
+    steps = tuple(int(np.prod(shape[i + 1 :])) for i in range(len(shape)))
+    return Call(rebuild, kept, offset, shape, strides or steps, False, OrderedDict())
+
+
+class Pickler(pickle._Pickler):  # the Python one, which can write any global
+    def persistent_id(self, value):
+        return value.pid if isinstance(value, Storage) else None
+
+    def save(self, value, save_persistent_id=True):
+        if isinstance(value, Global):
+            self.write(pickle.GLOBAL + f"{value.module}\n{value.name}\n".encode())
+        else:
+            super().save(value, save_persistent_id)
+
+
+def write_pt(path, content, storages, extra=(), compression=zipfile.ZIP_STORED):
+    """Lay out a file as torch.save does."""
+    pickled = io.BytesIO()
+    Pickler(pickled, protocol=2).dump(content)
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("root/data.pkl", pickled.getvalue())
+        for key, numbers in storages.items():
+            archive.writestr(f"root/data/{key}", np.asarray(numbers).tobytes())
+        for name, value in extra:
+            archive.writestr(f"root/{name}", value)
+    return path
+
+
+# --- What is read ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i8", "u1", ">f8", "?"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_and_npz_are_read_exactly(tmp_path, dtype, order):
+    X = np.array(MATRIX, dtype, order=order)
+    np.save(tmp_path / "X.npy", X)
+    np.savez_compressed(tmp_path / "X.npz", X=X)
+    for file in ("X.npy", "X.npz", "X.npz::X"):
+        read = read_features(f"{tmp_path}/{file}")
+        assert read.dtype == np.float64
+        np.testing.assert_array_equal(read, X.astype(float))
+
+
+def test_one_of_several_arrays_is_named(tmp_path):
+    np.savez(tmp_path / "pair.npz", weak=MATRIX, y=MATRIX[:, 0])
+    np.testing.assert_array_equal(read_features(f"{tmp_path}/pair.npz::weak"), MATRIX)
+    np.testing.assert_array_equal(read_labels(f"{tmp_path}/pair.npz::y"), MATRIX[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("storage", "dtype"),
+    [("DoubleStorage", "f8"), ("FloatStorage", "f4"), ("HalfStorage", "f2"), ("LongStorage", "i8")],
+)
+def test_a_tensor_is_read_exactly(tmp_path, storage, dtype):
+    path = write_pt(
+        tmp_path / "X.pt", tensor("0", (4, 3), storage=storage), {"0": MATRIX.astype(dtype)}
+    )
+    np.testing.assert_array_equal(read_features(path), MATRIX)
+
+
+def test_views_and_shared_storages_of_tensors(tmp_path):
+    numbers = np.arange(20, dtype="f4")
+    content = {
+        "transposed": tensor("0", (4, 5), strides=(1, 4), size=20),
+        "every second": tensor("0", (3, 2), strides=(4, 2), offset=5, size=20),
+        "labels": tensor("1", (3,), storage="LongStorage"),
+        "epoch": 7,
+    }
+    path = write_pt(
+        tmp_path / "all.pt",
+        content,
+        {"0": numbers, "1": np.array([2, 0, 1])},
+        extra=[("byteorder", "little"), ("version", "3\n")],
+    )
+    np.testing.assert_array_equal(read_features(f"{path}::transposed"), numbers.reshape(5, 4).T)
+    np.testing.assert_array_equal(
+        read_features(f"{path}::every second"), [[5, 7], [9, 11], [13, 15]]
+    )
+    np.testing.assert_array_equal(read_labels(f"{path}::labels"), [2, 0, 1])
+
+
+def test_files_of_torch_itself(tmp_path):
+    torch = pytest.importorskip("torch")
+    X = torch.arange(12.0).reshape(4, 3)
+    torch.save(X, tmp_path / "X.pt")
+    np.testing.assert_array_equal(read_features(tmp_path / "X.pt"), MATRIX)
+    torch.save({"view": X.T[1:], "y": torch.tensor([1, 0])}, tmp_path / "all.pt")
+    np.testing.assert_array_equal(read_features(f"{tmp_path}/all.pt::view"), MATRIX.T[1:])
+    np.testing.assert_array_equal(read_labels(f"{tmp_path}/all.pt::y"), [1, 0])
+    for refused in (torch.nn.Linear(2, 2), X.to_sparse(), X.bfloat16(), np.ones(3)):
+        torch.save(refused, tmp_path / "refused.pt")
+        with pytest.raises(ValueError, match="not read because it could run code"):
+            read_features(tmp_path / "refused.pt")
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+
+def hostile(folder, marker):
+    """Files that would make the marker if anything in them were unpickled."""
+    bomb = Call(Path.touch, marker)
+    np.save(folder / "objects.npy", np.array([bomb, None]))
+    np.savez(folder / "objects.npz", X=np.array([[bomb]]))
+    (folder / "bare.npy").write_bytes(pickle.dumps(bomb))
+    (folder / "bare.pt").write_bytes(pickle.dumps(bomb))
+    with zipfile.ZipFile(folder / "bare.npz", "w") as archive:
+        archive.writestr("X.npy", pickle.dumps(bomb))
+    write_pt(folder / "bomb.pt", bomb, {})
+    write_pt(folder / "beside.pt", {"X": tensor("0", (2, 1)), "other": bomb}, {"0": MATRIX[:1]})
+    code = f"open({str(marker)!r}, 'w')"
+    write_pt(folder / "eval.pt", Call(Global("builtins", "eval"), code), {})
+    return sorted(path for path in folder.iterdir() if path.suffix in (".npy", ".npz", ".pt"))
+
+
+def test_nothing_in_a_hostile_file_runs(tmp_path):
+    marker = tmp_path / "ran"
+    files = hostile(tmp_path, marker)
+    assert len(files) == 8
+    for path in files:
+        for name in ("", "::X"):
+            with pytest.raises(ValueError, match=path.name):
+                read_features(f"{path}{name}")
+    assert not marker.exists()
+    with zipfile.ZipFile(tmp_path / "bomb.pt") as archive:  # it does run where it is trusted
+        pickle.loads(archive.read("root/data.pkl"))
+    assert marker.exists()
+
+
+def test_a_pickle_cannot_alter_the_reader(tmp_path):
+    """The opcode BUILD sets attributes of what stands before it."""
+    good = write_pt(tmp_path / "good.pt", tensor("0", (4, 3)), {"0": MATRIX.astype("f4")})
+    for target in (b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nFloatStorage\n",
+                   b"ccollections\nOrderedDict\n"):  # fmt: skip
+        for state in (
+            b"}X\x08\x00\x00\x00__call__I1\nsb",
+            b"N}X\x08\x00\x00\x00__call__I1\ns\x86b",
+        ):
+            path = tmp_path / "build.pt"
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("root/data.pkl", b"\x80\x02" + target + state + b".")
+            with pytest.raises(ValueError, match=r"build\.pt"):
+                read_features(path)
+            np.testing.assert_array_equal(read_features(good), MATRIX)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "storages"),
+    [
+        ({"shape": (4, 4)}, {"0": np.ones(12, "f4")}),  # fewer numbers than stated
+        ({"shape": (4, 3), "size": 12}, {"0": np.ones(13, "f4")}),
+        ({"shape": (4, 3), "size": 12, "offset": 1}, {"0": np.ones(12, "f4")}),
+        ({"shape": (4, 3), "size": 12, "offset": -1}, {"0": np.ones(12, "f4")}),
+        ({"shape": (4, 3), "size": 12, "strides": (4, 1)}, {"0": np.ones(12, "f4")}),
+        ({"shape": (4, 3), "size": 12, "strides": (-3, 1)}, {"0": np.ones(12, "f4")}),
+        ({"shape": (4, 3), "size": 12, "strides": (3,)}, {"0": np.ones(12, "f4")}),
+        ({"shape": (10**6, 10**6), "size": 1, "strides": (0, 0)}, {"0": np.ones(1, "f4")}),
+        ({"shape": (4.0, 3), "size": 12, "strides": (3, 1)}, {"0": np.ones(12, "f4")}),
+        ({"shape": ("4", 3), "size": 12, "strides": (3, 1)}, {"0": np.ones(12, "f4")}),
+        ({"shape": (0, 3), "size": 12, "strides": (3, 1)}, {"0": np.ones(12, "f4")}),
+        ({"shape": (4, 3)}, {}),
+    ],
+)  # fmt: skip
+def test_tensors_outside_their_storage_are_refused(tmp_path, arguments, storages):
+    path = write_pt(tmp_path / "X.pt", tensor("0", **arguments), storages)
+    with pytest.raises(ValueError, match=r"X\.pt cannot be read as \.pt: it is damaged"):
+        read_features(path)
+
+
+def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
+    np.save(tmp_path / "X.npy", MATRIX)
+    np.save(tmp_path / "text.npy", np.array([["a"]]))
+    np.save(tmp_path / "nan.npy", [[np.nan]])
+    np.save(tmp_path / "objects.npy", np.array([[None]]))
+    np.savez(tmp_path / "two.npz", a=MATRIX, b=MATRIX)
+    (tmp_path / "old.pt").write_bytes(pickle.dumps(1))
+    (tmp_path / "X.csv").touch()
+    write_pt(tmp_path / "list.pt", [1], {})
+    write_pt(tmp_path / "none.pt", {"epoch": 1}, {})
+    write_pt(tmp_path / "big.pt", tensor("0", (4, 3)), {}, extra=[("byteorder", "big")])
+    write_pt(tmp_path / "packed.pt", tensor("0", (4, 3)), {}, compression=zipfile.ZIP_DEFLATED)
+    for file, message in {
+        "none.npy": "There is no file",
+        "X.csv": "must end in .npy, .npz, .pt, .pth",
+        "X.npy::X": "has no array 'X'; it holds one array without a name",
+        "two.npz": "holds 2 arrays: add ::NAME to choose one of a, b",
+        "two.npz::c": "has no array 'c'; it holds a, b",
+        "text.npy": "must hold real numbers, got dtype",
+        "nan.npy": "must be finite, got 1 NaN",
+        "objects.npy": "holds an array of Python objects, which is not read because it could run",
+        "old.pt": "is not a zip archive as torch.save writes it since torch 1.6",
+        "list.pt": "must hold a tensor, or a dict of tensors; got list",
+        "none.pt": "holds no tensor",
+        "big.pt": "was written on a big-endian machine",
+        "packed.pt": "is compressed, which torch never does",
+    }.items():
+        with pytest.raises(ValueError) as raised:  # noqa: PT011
+            read_features(tmp_path / file)
+        assert message in str(raised.value)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match=r"must have 1 dimension\(s\), got shape \(4, 3\)"):
+        read_labels(tmp_path / "X.npy")
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "pt"])
+def test_a_file_with_any_cut_or_any_byte_changed_is_refused_or_read_right(tmp_path, kind):
+    path = tmp_path / f"X.{kind}"
+    match kind:
+        case "npy":
+            np.save(path, MATRIX)
+        case "npz":
+            np.savez(path, X=MATRIX)
+        case _:
+            write_pt(path, tensor("0", (4, 3)), {"0": MATRIX.astype("f4")})
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place])
+        with pytest.raises(ValueError, match=r"cannot be read|is not a zip archive"):
+            read_features(path)
+        for flipped in (0x01, 0xFF):
+            changed = bytearray(whole)
+            changed[place] ^= flipped
+            path.write_bytes(changed)
+            try:
+                read = read_features(path)
+            except ValueError:
+                refused += 1
+            else:  # only zip archives hold checksums
+                assert kind == "npy" or np.array_equal(read, MATRIX)
+    assert refused > len(whole) / 2

@@ -1,0 +1,209 @@
+"""The spectrum of a feature set and the dimensions read off it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from w2s_utils._validate import Array, real_array
+
+RELATIVE_RANK = 1e-12  # a share of the trace this small is rounding noise of the second moment
+
+
+def spectrum(features: ArrayLike) -> Array:
+    r"""Eigenvalues of the features' uncentred second moment :math:`X^\top X/M`.
+
+    Parameters
+    ----------
+    features : (M, width) array_like
+        One row an input; not centred.
+
+    Returns
+    -------
+    (width,) ndarray
+        In falling order, in squared units of the features.
+
+    Raises
+    ------
+    ValueError
+        If the features are not a finite matrix or are all zero.
+    """
+    return eigen_directions(features)[0]
+
+
+def energy_dimension(variances: ArrayLike, energy: float = 0.99) -> int:
+    """Least number of leading variances that carry a share of their sum.
+
+    Parameters
+    ----------
+    variances : (width,) array_like
+        A spectrum, in falling order.
+    energy : float
+        Share of the sum, in (0, 1].
+
+    Returns
+    -------
+    int
+        Between 1 and the width.
+
+    Raises
+    ------
+    ValueError
+        If the energy is out of range, or the variances are no spectrum.
+
+    Examples
+    --------
+    >>> energy_dimension([100.0, 1.0, 0.01], energy=0.99)
+    1
+    >>> energy_dimension([100.0, 1.0, 0.01], energy=0.999)
+    2
+    """
+    if not 0 < energy <= 1:
+        raise ValueError(f"energy must lie in (0, 1], got {energy}.")
+    carried = np.cumsum(_checked_spectrum(variances))
+    return int(np.searchsorted(carried / carried[-1], energy * (1 - RELATIVE_RANK)) + 1)
+
+
+def intrinsic_dimension(features: ArrayLike, energy: float = 0.99) -> int:
+    """Least number of eigen-directions that carry a share of the second moment's trace.
+
+    Parameters
+    ----------
+    features : (M, width) array_like
+        One row an input; not centred.
+    energy : float
+        Share of the trace, in (0, 1].
+
+    Returns
+    -------
+    int
+        Between 1 and min(M, width).
+
+    Raises
+    ------
+    ValueError
+        If the features are not a finite matrix, are all zero, or the energy is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> intrinsic_dimension(np.diag([10.0, 1.0, 0.1]), energy=0.99)
+    1
+    """
+    return energy_dimension(spectrum(features), energy)
+
+
+def soft_dimension(variances: ArrayLike, ridge: float) -> float:
+    r"""Number of directions along which a ridge fit keeps noise, df2 of the theory of ridge.
+
+    Ridge regression has no sharp cut: a direction of variance l keeps the share
+    :math:`l/(l+\kappa)` of its coefficient and the square of it of its noise. So
+    :math:`\mathrm{df}_2 = \sum_i (l_i/(l_i+\kappa))^2` replaces the intrinsic dimension in the
+    variance of a ridge fit.
+
+    Parameters
+    ----------
+    variances : (width,) array_like
+        A spectrum, in falling order.
+    ridge : float
+        Effective ridge kappa >= 0, in squared units of the features. With many samples it is the
+        penalty alpha itself; with few it is larger.
+
+    Returns
+    -------
+    float
+        Between 0 and the number of variances above zero, which it is at ridge 0.
+
+    Raises
+    ------
+    ValueError
+        If the variances are no spectrum or the ridge is negative.
+
+    Examples
+    --------
+    >>> round(soft_dimension([1.0, 1.0, 1e-9], ridge=0.01), 2)
+    1.96
+    """
+    if not (np.isfinite(ridge) and ridge >= 0):
+        raise ValueError(f"ridge must be finite and >= 0, got {ridge}.")
+    values = _checked_spectrum(variances)
+    values = values[values > 0]
+    return float(np.sum((values / (values + ridge)) ** 2))
+
+
+def leading_directions(features: ArrayLike, dimension: int) -> Array:
+    """Leading eigenvectors of the features' uncentred second moment.
+
+    They live in the features' own coordinates: those of two models cannot be compared.
+
+    Parameters
+    ----------
+    features : (M, width) array_like
+        One row an input; not centred.
+    dimension : int
+        How many directions, at most the width.
+
+    Returns
+    -------
+    (width, dimension) ndarray
+        Orthonormal columns.
+
+    Raises
+    ------
+    ValueError
+        If the features are not a finite matrix, are all zero, or have fewer columns.
+    """
+    directions = eigen_directions(features)[1]
+    if not 1 <= dimension <= len(directions):
+        raise ValueError(
+            f"dimension must be between 1 and the width {len(directions)}, got {dimension}."
+        )
+    return directions[:, :dimension]
+
+
+def top_eigenspace(features: ArrayLike, dimension: int) -> Array:
+    """Whitened coordinates of the features' top eigen-directions.
+
+    Parameters
+    ----------
+    features : (M, width) array_like
+        One row an input; not centred.
+    dimension : int
+        How many directions to keep, at most the rank.
+
+    Returns
+    -------
+    (M, dimension) ndarray
+        Columns are orthogonal with mean square 1.
+
+    Raises
+    ------
+    ValueError
+        If the features are not a finite matrix or have fewer independent directions.
+    """
+    X = real_array(features, "features", 2)
+    left, singular, _ = np.linalg.svd(X, full_matrices=False)
+    rank = int(np.sum(singular > singular[0] * max(X.shape) * np.finfo(float).eps))
+    if not 1 <= dimension <= rank:
+        raise ValueError(f"dimension must be between 1 and the rank {rank}, got {dimension}.")
+    coordinates: Array = left[:, :dimension] * np.sqrt(len(X))
+    return coordinates
+
+
+def eigen_directions(features: ArrayLike, name: str = "features") -> tuple[Array, Array]:
+    """Spectrum (width,) and eigenvectors (width, width), one a column, leading ones first."""
+    X = real_array(features, name, 2)
+    if not X.any():
+        raise ValueError(f"{name} must not all be zero.")
+    variances, directions = np.linalg.eigh(X.T @ X / len(X))
+    return np.maximum(variances[::-1], 0), directions[:, ::-1]
+
+
+def _checked_spectrum(variances: ArrayLike) -> Array:
+    values = real_array(variances, "variances", 1)
+    if not len(values) or values[0] <= 0 or values[-1] < 0 or np.any(np.diff(values) > 0):
+        raise ValueError(
+            "variances must be in falling order, none negative and not all zero; take those of"
+            " measure.spectrum."
+        )
+    return values
