@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from w2s_utils import probes
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.pair import GaussianPair
-from w2s_utils.probes import fit_ridge, probe_sweep, risks_at
+from w2s_utils.probes import fit_ridge, probe_sweep, risks_at, splits
 from w2s_utils.subspaces import random_basis
 from w2s_utils.theory.exact import expected_risks
 
@@ -260,3 +260,14 @@ def test_points_and_levels_that_are_not_there_are_refused():
         risks_at(frame, 11, 20, "few")
     with pytest.raises(ValueError, match=r"level must be one of \['few', 'many'\], got None"):
         risks_at(frame, 10, 20)
+
+
+def test_splits_are_those_of_the_sweep():
+    _, W, S, f = gaussian_task(rows=100)
+    frame = probe_sweep(W, S, {1: noisy(f, 1)}, f, [(20, 30)], trials=2, test_size=40, seed=7)
+    for trial, (test, pool, rng) in enumerate(splits(100, test_size=40, trials=2, seed=7)):
+        assert sorted([*test, *pool]) == list(range(100))
+        labels = noisy(f, 1)(rng)
+        teacher = fit_ridge(W[pool[:20]], labels[pool[:20]])
+        error = np.mean((W[test] @ teacher - f[test]) ** 2)
+        assert frame.loc[trial, "weak"] == pytest.approx(error)

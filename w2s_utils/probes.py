@@ -102,7 +102,7 @@ def probe_sweep(
     test_size : int
         Rows of the test set.
     seed : int
-        Trial t uses the t-th child of this seed.
+        Trial t uses the t-th child of this seed (see `splits`).
     ridge : float
         Penalty of all four probes (see `fit_ridge`).
 
@@ -142,13 +142,10 @@ def probe_sweep(
                 f"got {test_size} + {n} + {N} = {test_size + n + N}."
             )
     frames = []
-    for trial, child in enumerate(np.random.SeedSequence(seed).spawn(trials)):
-        rng = np.random.default_rng(child)
-        order = rng.permutation(rows)
+    for trial, (test, pool, rng) in enumerate(splits(rows, test_size, trials, seed)):
         drawn = [real_array(draw(rng), f"labels of level {k!r}", 1) for k, draw in labels.items()]
         for level, y in zip(labels, drawn, strict=True):
             same_rows(**{"target": f, f"labels of level {level!r}": y})
-        test, pool = order[:test_size], order[test_size:]
         weights = _fit_models(W, S, np.column_stack(drawn), pool, points, ridge)
         frame = pd.DataFrame(
             [(n, N, trial, level) for n, N in points for level in labels],
@@ -159,6 +156,30 @@ def probe_sweep(
             frame[model] = np.mean((predictions - f[test, None]) ** 2, axis=0)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
+
+
+def splits(
+    rows: int, test_size: int, trials: int, seed: int
+) -> Iterator[tuple[Rows, Rows, np.random.Generator]]:
+    """Yield the test rows and the other rows of each trial of `probe_sweep`.
+
+    Parameters
+    ----------
+    rows, test_size, trials, seed : int
+        Number of inputs, and the arguments of `probe_sweep`.
+
+    Yields
+    ------
+    test : (test_size,) ndarray
+    pool : (rows - test_size,) ndarray
+        The labelled set is taken from its beginning, the unlabelled set from its end.
+    rng : numpy Generator
+        For the labels of the trial.
+    """
+    for child in np.random.SeedSequence(seed).spawn(trials):
+        rng = np.random.default_rng(child)
+        order = rng.permutation(rows)
+        yield order[:test_size], order[test_size:], rng
 
 
 def risks_at(frame: pd.DataFrame, n: int, N: int, level: Hashable = None) -> Risks:
