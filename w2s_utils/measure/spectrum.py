@@ -28,7 +28,7 @@ def spectrum(features: ArrayLike) -> Array:
     ValueError
         If the features are not a finite matrix or are all zero.
     """
-    return eigen_directions(features)[0]
+    return np.maximum(np.linalg.eigvalsh(_second_moment(features, "features"))[::-1], 0)
 
 
 def energy_dimension(variances: ArrayLike, energy: float = 0.99) -> int:
@@ -192,11 +192,16 @@ def top_eigenspace(features: ArrayLike, dimension: int) -> Array:
 
 def eigen_directions(features: ArrayLike, name: str = "features") -> tuple[Array, Array]:
     """Spectrum (width,) and eigenvectors (width, width), one a column, leading ones first."""
+    variances, directions = np.linalg.eigh(_second_moment(features, name))
+    return np.maximum(variances[::-1], 0), directions[:, ::-1]
+
+
+def _second_moment(features: ArrayLike, name: str) -> Array:
     X = real_array(features, name, 2)
     if not X.any():
         raise ValueError(f"{name} must not all be zero.")
-    variances, directions = np.linalg.eigh(X.T @ X / len(X))
-    return np.maximum(variances[::-1], 0), directions[:, ::-1]
+    moment: Array = X.T @ X / len(X)
+    return moment
 
 
 def _checked_spectrum(variances: ArrayLike) -> Array:
