@@ -70,6 +70,20 @@ def test_standard_errors_cover_the_spread_over_draws(cos2):
         assert 1 / 1.2 < stated / spread < np.sqrt(2) * 1.2, value  # 80 draws know it to 8 %
 
 
+def test_inputs_heavy_in_both_sets_inflate_the_estimate_and_not_the_held_out_value():
+    rng = np.random.default_rng(7)
+    d_w, d_s, rows = 20, 10, 2000
+    found = []
+    for _ in range(120):
+        weights = np.sqrt(rng.choice([0.2, 1.8], size=(rows, 1)))  # leverages of variance 0.64
+        weak, strong = weights * rng.standard_normal((rows, d_w)), rng.standard_normal((rows, d_s))
+        found.append(correlation_dimension(weak, weights * strong, 1.0))
+    inflated = mean([one.estimate for one in found])
+    assert abs(inflated.z_score(0.64 * d_w * d_s / rows)) < 3
+    assert inflated.z_score(0) > 10
+    assert abs(mean([one.held_out for one in found]).z_score(0)) < 3
+
+
 @pytest.mark.parametrize(("shared", "rows"), [(10, 2000), (90, 2000), (0, 5000), (50, 20_000)])
 def test_at_the_size_of_the_papers_pair_the_sketches_see_chance(shared, rows):
     """d_w = 200 and d_s = 100 as 300 to 800 features: the estimate is right, a sketch is not."""

@@ -91,11 +91,15 @@ def correlation_dimension(
 
     For other canonical correlations of Gaussian features it is too small by
     :math:`\sum_i\cos^2\theta_i\sin^2\theta_i/M`, at most a quarter of the smaller dimension over M,
-    up to terms of order :math:`M^{-2}`. The held-out value needs neither Gaussian features nor
-    many rows: with coefficients A of the strong features regressed on the weak ones in one half of
-    the rows, and B of the weak ones on the strong ones in the other half, the mean of
-    :math:`\operatorname{tr}(AB)` is :math:`d_{sw}` if both regressions are linear. The average over
-    exchanged halves is returned.
+    up to terms of order :math:`M^{-2}`. Inputs that weigh heavily in both sets leave it too large,
+    by about :math:`\operatorname{Cov}(h_w,h_s)(d_w-d_{sw})(d_s-d_{sw})/M`, where h is the squared
+    norm of an input's whitened features over their number. The standard error does not contain
+    that bias: where the two values differ, the held-out one is to be trusted.
+
+    The held-out value needs neither Gaussian features nor many rows: with coefficients A of the
+    strong features regressed on the weak ones in one half of the rows, and B of the weak ones on
+    the strong ones in the other half, the mean of :math:`\operatorname{tr}(AB)` is :math:`d_{sw}`
+    if both regressions are linear. The average over exchanged halves is returned.
 
     The jackknife is never too small on average [1]_. It is too large, by up to the square root of
     two, where all canonical angles are 0 or 90 degrees. The retained directions are those of the

@@ -28,7 +28,9 @@ def spectrum(features: ArrayLike) -> Array:
     ValueError
         If the features are not a finite matrix or are all zero.
     """
-    return np.maximum(np.linalg.eigvalsh(_second_moment(features, "features"))[::-1], 0)
+    rising = np.linalg.eigvalsh(_second_moment(features, "features"))
+    values: Array = np.maximum(rising[::-1], 0)
+    return values
 
 
 def energy_dimension(variances: ArrayLike, energy: float = 0.99) -> int:
