@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -19,3 +24,12 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
     unfinished.replace(path)
+
+
+def npy_bytes(values: NDArray[Any]) -> bytes:
+    """Content of the .npy file that holds an array."""
+    import numpy as np  # here, as the command line starts faster without it
+
+    buffer = BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()

@@ -263,9 +263,9 @@ def _check_outputs(*files: Path | None) -> None:
 
 
 def _save(file: Path, values: Any) -> None:
-    import numpy as np
+    from w2s_utils._files import npy_bytes, write_atomically
 
-    np.save(file, values)
+    write_atomically(file, npy_bytes(values))
     typer.echo(f"{' x '.join(map(str, values.shape))}: {file}")
 
 

@@ -17,7 +17,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import metadata
-from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,7 +27,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from w2s_utils import metrics, principal, probes
-from w2s_utils._files import write_atomically
+from w2s_utils._files import npy_bytes, write_atomically
 from w2s_utils._validate import Array, sample_size
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
@@ -176,9 +175,7 @@ def run(
     missing = [block for block in blocks if block.key not in drawn]
     for key, risks in _draw(missing, jobs, cluster):
         if folder is not None:
-            file = BytesIO()
-            np.save(file, risks)
-            write_atomically(folder / f"{key}.npy", file.getvalue())
+            write_atomically(folder / f"{key}.npy", npy_bytes(risks))
         drawn[key] = risks
         if progress is not None:
             progress(len(drawn), len(blocks))

@@ -21,7 +21,6 @@ import hashlib
 import io
 import json
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from w2s_utils._files import write_atomically
+from w2s_utils._files import npy_bytes, write_atomically
+from w2s_utils.tasks import progress
 from w2s_utils.tasks.packages import Artifact, cache_root, fetch
 
 if TYPE_CHECKING:
@@ -119,19 +119,10 @@ def features(texts: Sequence[str], name: str) -> NDArray[np.float32]:
         raise ValueError(f"name must be one of {', '.join(BACKBONES)}, got {name!r}.")
     if isinstance(texts, str) or not texts or not all(isinstance(text, str) for text in texts):
         raise ValueError("texts must be a nonempty sequence of strings.")
-    from rich.console import Console
-    from rich.progress import track
-
     encoder = next(encoder for encoder in _ENCODERS if name in encoder.outputs)
     open_once = cache(partial(_open, encoder))
     blocks = [texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK)]
-    shown = track(
-        blocks,
-        description=f"features {name}",
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
+    shown = progress.shown(blocks, f"features {name}")
     return np.concatenate([_block_features(encoder, open_once, block, name) for block in shown])
 
 
@@ -180,9 +171,7 @@ def _key(encoder: _Encoder, texts: Sequence[str]) -> str:
 
 def _write(path: Path, values: NDArray[np.float32]) -> None:
     """Write an .npy file with the SHA-256 of its content appended."""
-    buffer = io.BytesIO()
-    np.save(buffer, values)
-    content = buffer.getvalue()
+    content = npy_bytes(values)
     write_atomically(path, content + hashlib.sha256(content).digest())
 
 

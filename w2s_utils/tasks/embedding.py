@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from w2s_utils.tasks import progress
 
 Embed = Callable[[Sequence[Any]], NDArray[np.float32]]
 """Maps some samples to their features, one row a sample."""
@@ -31,18 +32,9 @@ def embed_all(samples: Sequence[Any], embed: Embed) -> NDArray[np.float32]:
     -------
     (M, width) float32 array
     """
-    from rich.console import Console
-    from rich.progress import track
-
     batches = [samples[start : start + BATCH] for start in range(0, len(samples), BATCH)]
-    shown = track(
-        batches,
-        description="features",
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    return np.concatenate([embed(batch) for batch in shown]).astype(np.float32, copy=False)
+    rows = [embed(batch) for batch in progress.shown(batches, "features")]
+    return np.concatenate(rows).astype(np.float32, copy=False)
 
 
 def require(package: str, purpose: str, install: str) -> Any:
