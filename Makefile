@@ -12,7 +12,7 @@ book: ## execute the notebooks and build the book (PROFILE=quick|paper, JOBS=cor
 test: ## lint, types, tests, reference values of the notebooks, the book in a browser
 	@$(PYTHON) bootstrap.py test
 
-bench: ## measure the samplers against a direct simulation and rewrite the book's page on it
+bench: ## measure the samplers and the probe sweeps against plain code and rewrite the book's page on it
 	@$(PYTHON) bootstrap.py bench
 
 serve: ## show the built book on localhost (PORT=8000)
