@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -205,6 +205,18 @@ class GaussianPair:
         return float(np.sum(outside(self.strong_basis, inside(self.weak_basis, self.target)) ** 2))
 
     @cached_property
+    def directions(self) -> Directions:
+        """The pair in the coordinates of its two bases."""
+        return Directions(
+            self.strong_basis.T @ self.weak_basis,
+            self.weak_basis.T @ self.target,
+            self.strong_basis.T @ self.target,
+            self.rho_w,
+            self.rho_s,
+            self.noise_variance,
+        )
+
+    @cached_property
     def principal(self) -> PrincipalCoordinates:
         """The numbers that the law of all risks depends on."""
         return principal_coordinates(
@@ -264,13 +276,39 @@ class Geometry:
         ------
         ValueError
             As `GaussianPair.from_features`.
+        """
+        pair = GaussianPair.from_features(weak, strong, target, noise_variance)
+        plug_in = cls(
+            pair.d_w,
+            pair.d_s,
+            pair.d_sw,
+            pair.rho_w,
+            pair.rho_s,
+            pair.missed,
+            pair.leaked,
+            noise_variance,
+        )
+        return plug_in.corrected(len(np.asarray(target)))
+
+    def corrected(self, rows: int) -> Geometry:
+        r"""Correct the geometry of a sample of M rows for optimism.
+
+        Parameters
+        ----------
+        rows : int
+            Rows M that this geometry is exact for, above d_w + d_s.
+
+        Returns
+        -------
+        Geometry
+            Estimate for the population that the rows came from.
 
         Notes
         -----
-        Least squares on the M rows fits chance, too: every plug-in number :math:`\hat\cdot` of
-        `GaussianPair.from_features` is biased by terms of order d/M. For Gaussian inputs a
-        second-order expansion of the projections in the sample covariance gives, with
-        :math:`x=(d_w-d_{sw})/M` and terms of order 1/M left out,
+        Least squares on the M rows fits chance, too: every plug-in number :math:`\hat\cdot` is
+        biased by terms of order d/M. For Gaussian inputs a second-order expansion of the
+        projections in the sample covariance gives, with :math:`x=(d_w-d_{sw})/M` and terms of order
+        1/M left out,
 
         .. math::
             \mathbb E\hat\rho &= \rho\,(1-d/M) \quad\text{(exactly)}\\
@@ -283,19 +321,46 @@ class Geometry:
         The four equations are solved for the population's numbers; an estimate outside its
         range, below zero for example, is put on the edge.
         """
-        plug_in = GaussianPair.from_features(weak, strong, target, noise_variance)
-        rows, d_w, d_s = len(np.asarray(target)), plug_in.d_w, plug_in.d_s
-        rho_w = plug_in.rho_w / (1 - d_w / rows)
-        rho_s = plug_in.rho_s / (1 - d_s / rows)
+        d_w, d_s = self.d_w, self.d_s
+        rho_w = self.rho_w / (1 - d_w / rows)
+        rho_s = self.rho_s / (1 - d_s / rows)
         free = rows - d_w - d_s
-        root = np.sqrt(max(free**2 + 4 * (rows * plug_in.d_sw - d_w * d_s), 0))
+        root = np.sqrt(max(free**2 + 4 * (rows * self.d_sw - d_w * d_s), 0))
         d_sw = float(np.clip((root - free) / 2, 0, min(d_w, d_s)))
         x = (d_w - d_sw) / rows
-        missed = plug_in.missed - rho_w * (d_s - plug_in.d_sw) / rows
+        missed = self.missed - rho_w * (d_s - self.d_sw) / rows
         missed = float(np.clip(missed / ((1 - x) ** 2 * (1 - d_s / rows)), 0, rho_w))
-        leaked = plug_in.leaked - rho_w * (d_w - plug_in.d_sw) / rows
+        leaked = self.leaked - rho_w * (d_w - self.d_sw) / rows
         leaked = max((leaked + x * (rho_w - rho_s - missed)) / (1 - d_s / rows - x), 0.0)
-        return cls(d_w, d_s, d_sw, rho_w, rho_s, missed, leaked, noise_variance)
+        return replace(self, d_sw=d_sw, rho_w=rho_w, rho_s=rho_s, missed=missed, leaked=leaked)
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    r"""A pair in the coordinates of chosen orthonormal bases of its two subspaces.
+
+    The functions of `theory.ridge` take it in place of a `GaussianPair`.
+
+    Attributes
+    ----------
+    cross : (d_s, d_w) ndarray
+        Inner products :math:`V_s^\top V_w` of the two bases.
+    weak_target : (d_w,) ndarray
+        Target along the weak directions, :math:`V_w^\top\beta`.
+    strong_target : (d_s,) ndarray
+        Target along the strong directions, :math:`V_s^\top\beta`.
+    rho_w, rho_s : float
+        Approximation errors, in squared units of the target.
+    noise_variance : float
+        Label noise sigma^2.
+    """
+
+    cross: Array
+    weak_target: Array
+    strong_target: Array
+    rho_w: float
+    rho_s: float
+    noise_variance: float
 
 
 def inside(basis: Array, vector: Array) -> Array:

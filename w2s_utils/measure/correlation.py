@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
 from w2s_utils._validate import Array, real_array, same_rows
@@ -121,7 +121,7 @@ def correlation_dimension(
     """
     W, S = _retained(weak, "weak", energy), _retained(strong, "strong", energy)
     rows, d_w, d_s = same_rows(weak=W, strong=S), W.shape[1], S.shape[1]
-    needed = max(2 * BLOCKS, 3 * d_w, 3 * d_s)
+    needed = rows_needed(d_w, d_s)
     if rows < needed:
         raise ValueError(
             f"At least {needed} rows are needed for {d_w} weak and {d_s} strong directions, got "
@@ -129,7 +129,31 @@ def correlation_dimension(
         )
     Z = np.column_stack([W, S])
     grams = np.array([Z[b::BLOCKS].T @ Z[b::BLOCKS] for b in range(BLOCKS)])
-    sizes = np.array([len(Z[b::BLOCKS]) for b in range(BLOCKS)])
+    return from_grams(grams, np.array([len(Z[b::BLOCKS]) for b in range(BLOCKS)]), d_w)
+
+
+def rows_needed(d_w: int, d_s: int) -> int:
+    """Fewest rows that `correlation_dimension` accepts."""
+    return max(2 * BLOCKS, 3 * d_w, 3 * d_s)
+
+
+def from_grams(grams: Array, sizes: NDArray[np.int64], d_w: int) -> CorrelationDimension:
+    """Measure as `correlation_dimension` does, from the Gram matrices of `BLOCKS` blocks of rows.
+
+    Parameters
+    ----------
+    grams : (BLOCKS, d_w + d_s, d_w + d_s) ndarray
+        Products Z'Z of the rows (weak, strong) of each block, no set of columns dependent.
+    sizes : (BLOCKS,) ndarray of int
+        Rows of each block.
+    d_w : int
+        Number of weak columns, which come first.
+
+    Returns
+    -------
+    CorrelationDimension
+    """
+    rows, d_s = int(sizes.sum()), grams.shape[1] - d_w
     total, halves = grams.sum(axis=0), (grams[::2].sum(axis=0), grams[1::2].sum(axis=0))
     fits = [_regressions(half, d_w) for half in halves]
 

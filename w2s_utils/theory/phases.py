@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from w2s_utils._validate import Array
-from w2s_utils.pair import GaussianPair
+from w2s_utils.pair import GaussianPair, Geometry
 from w2s_utils.theory import exact
 from w2s_utils.theory.exact import RiskKind, is_population
 
@@ -22,13 +22,13 @@ ROUNDING = 1e-12  # differences below this share of a risk are rounding errors
 
 
 def winning_N(
-    pair: GaussianPair, n: ArrayLike, opponent: Opponent, risk: RiskKind = "population"
+    pair: GaussianPair | Geometry, n: ArrayLike, opponent: Opponent, risk: RiskKind = "population"
 ) -> tuple[Array, Array]:
     r"""Pseudo-labels with which the student's expected risk is below another model's.
 
     Parameters
     ----------
-    pair : GaussianPair
+    pair : GaussianPair or Geometry
     n : array_like of int
         Labelled samples, n > max(d_w, d_s) + 1.
     opponent : {"weak", "baseline", "ceiling"}
@@ -91,12 +91,14 @@ def winning_N(
     return np.where(empty, np.nan, np.maximum(low, smallest)), np.where(empty, np.nan, high)
 
 
-def opr_optimal_n(pair: GaussianPair, N: ArrayLike, risk: RiskKind = "population") -> Array:
+def opr_optimal_n(
+    pair: GaussianPair | Geometry, N: ArrayLike, risk: RiskKind = "population"
+) -> Array:
     r"""Labels at which the exact OPR, the ratio of the expected risks, is largest.
 
     Parameters
     ----------
-    pair : GaussianPair
+    pair : GaussianPair or Geometry
     N : array_like of int
         Pseudo-labelled samples, N > d_s + 1.
     risk : {"population", "transductive"}

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array, ridges, sample_size, variances
 from w2s_utils.metrics import Risks
-from w2s_utils.pair import GaussianPair
+from w2s_utils.pair import Directions, GaussianPair
 from w2s_utils.theory.exact import StudentTerms
 
 
@@ -127,7 +127,7 @@ def shrinkage(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Shrinkage:
 
 
 def student_terms(
-    pair: GaussianPair,
+    pair: GaussianPair | Directions,
     n: ArrayLike,
     N: ArrayLike,
     alpha_w: ArrayLike,
@@ -135,12 +135,13 @@ def student_terms(
     spectrum_w: ArrayLike,
     spectrum_s: ArrayLike,
     finite_size: bool = True,
+    strict: bool = True,
 ) -> StudentTerms:
     r"""The W2S student's expected excess risk on fresh inputs, term by term.
 
     Parameters
     ----------
-    pair : GaussianPair
+    pair : GaussianPair or Directions
         The columns of its two bases are the principal directions of the features.
     n, N : array_like of int
         Labelled and pseudo-labelled samples.
@@ -148,12 +149,14 @@ def student_terms(
         Ridge of the teacher and of the student on their mean squared losses (`probes.fit_ridge`),
         in squared units of the features. Broadcast with n and N.
     spectrum_w : (d_w,) array_like
-        Variances of the weak features along the columns of `pair.weak_basis`, all above zero.
+        Variances of the weak features along the weak directions of the pair, all above zero.
     spectrum_s : (d_s,) array_like
-        Variances of the strong features along the columns of `pair.strong_basis`, likewise.
+        Variances of the strong features along the strong directions of the pair, likewise.
     finite_size : bool
         Add the correction of relative order 1/(n - df2) of the fits (and 1/(N - df2)). What remains
         is of the order of its square.
+    strict : bool
+        Refuse fits whose risk diverges. If False, what depends on such a fit is NaN.
 
     Returns
     -------
@@ -164,8 +167,8 @@ def student_terms(
     Raises
     ------
     ValueError
-        If a size, ridge or spectrum is out of range, or a fit is so near its interpolation
-        threshold that its risk diverges or the correction is not small.
+        If a size, ridge or spectrum is out of range, or, if strict, a fit is so near its
+        interpolation threshold that its risk diverges or the correction is not small.
 
     Notes
     -----
@@ -185,10 +188,11 @@ def student_terms(
 
     The cost is O(d_w d_s) for each pair of n and alpha_w, and O(d_s) for each point of the grid.
     """
-    teacher = _fit(spectrum_w, pair.d_w, n, alpha_w, ("n", "alpha_w", "spectrum_w"), finite_size)
-    student = _fit(spectrum_s, pair.d_s, N, alpha_s, ("N", "alpha_s", "spectrum_s"), finite_size)
-    overlap = pair.strong_basis.T @ pair.weak_basis
-    beta_w, beta_s = pair.weak_basis.T @ pair.target, pair.strong_basis.T @ pair.target
+    pair = _directions(pair)
+    overlap, beta_w, beta_s = pair.cross, pair.weak_target, pair.strong_target
+    (d_s, d_w), how = overlap.shape, (finite_size, strict)
+    teacher = _fit(spectrum_w, d_w, n, alpha_w, ("n", "alpha_w", "spectrum_w"), *how)
+    student = _fit(spectrum_s, d_s, N, alpha_s, ("N", "alpha_s", "spectrum_s"), *how)
 
     mean = teacher.mean_factors * beta_w
     variance, common = teacher.errors(beta_w, pair.noise_variance + pair.rho_w)
@@ -211,7 +215,7 @@ def student_terms(
 
 
 def expected_risks(
-    pair: GaussianPair,
+    pair: GaussianPair | Directions,
     n: ArrayLike,
     N: ArrayLike,
     alpha_w: ArrayLike,
@@ -219,12 +223,13 @@ def expected_risks(
     spectrum_w: ArrayLike,
     spectrum_s: ArrayLike,
     finite_size: bool = True,
+    strict: bool = True,
 ) -> Risks:
     r"""Expected excess risks of teacher, student, baseline and ceiling on fresh inputs.
 
     Parameters
     ----------
-    pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size
+    pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size, strict
         As in `student_terms`. The three strong models share `alpha_s` and `spectrum_s`.
 
     Returns
@@ -255,22 +260,30 @@ def expected_risks(
     array([3.17, 0.89])
     """
     n, N = np.asarray(n), np.asarray(N)
+    pair = _directions(pair)
 
-    def single(basis: Array, rho: float, spectrum: ArrayLike, m: Array, *names: str) -> Array:
-        alpha = alpha_w if basis is pair.weak_basis else alpha_s
-        fit = _fit(spectrum, len(basis.T), m, alpha, names, finite_size)
-        beta = basis.T @ pair.target
+    def single(
+        beta: Array, rho: float, spectrum: ArrayLike, alpha: ArrayLike, m: Array, *names: str
+    ) -> Array:
+        fit = _fit(spectrum, len(beta), m, alpha, names, finite_size, strict)
         bias = np.sum(((1 - fit.mean_factors) * beta) ** 2, axis=-1)
         return np.asarray(bias + fit.error_power(beta**2, pair.noise_variance + rho) + rho)
 
-    strong = pair.strong_basis, pair.rho_s, spectrum_s
+    weak = pair.weak_target, pair.rho_w, spectrum_w, alpha_w
+    strong = pair.strong_target, pair.rho_s, spectrum_s, alpha_s
     risks = (
-        single(pair.weak_basis, pair.rho_w, spectrum_w, n, "n", "alpha_w", "spectrum_w"),
-        student_terms(pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size).total,
+        single(*weak, n, "n", "alpha_w", "spectrum_w"),
+        student_terms(
+            pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size, strict
+        ).total,
         single(*strong, n, "n", "alpha_s", "spectrum_s"),
         single(*strong, n + N, "n + N", "alpha_s", "spectrum_s"),
     )
     return Risks(*(np.array(array) for array in np.broadcast_arrays(*risks)))
+
+
+def _directions(pair: GaussianPair | Directions) -> Directions:
+    return pair.directions if isinstance(pair, GaussianPair) else pair
 
 
 @dataclass(frozen=True)
@@ -320,20 +333,25 @@ def _fit(
     alpha: ArrayLike,
     names: tuple[str, ...],
     finite_size: bool,
+    strict: bool,
 ) -> _Fit:
-    """Moments of one model's fit; refuse what has no finite risk. `names` are for errors."""
+    """Moments of one model's fit; refuse what has no finite risk, or make it NaN."""
     size_name, alpha_name, spectrum_name = names
     m, alpha = sample_size(m, size_name, 0, "zero"), ridges(alpha, alpha_name)
     S = shrinkage(variances(spectrum, spectrum_name, d), m, alpha).factors
     df2, df3, df4 = (np.sum(S**k, axis=-1, keepdims=True) for k in (2, 3, 4))
     spare = m[..., None] - df2
-    diverges = ValueError(
-        f"{size_name} is too near the interpolation threshold of {d} features for so small an "
-        f"{alpha_name}: rare training sets dominate the risk. Take another {size_name} or "
-        f"raise {alpha_name}."
-    )
-    if np.any(spare <= 0):
-        raise diverges
+
+    def finite(value: Array, converges: NDArray[np.bool_]) -> Array:
+        if strict and not converges.all():
+            raise ValueError(
+                f"{size_name} is too near the interpolation threshold of {d} features for so small "
+                f"an {alpha_name}: rare training sets dominate the risk. Take another {size_name} "
+                f"or raise {alpha_name}."
+            )
+        return np.where(converges, value, np.nan)
+
+    spare = finite(spare, spare > 0)
     delta, epsilon = (df2 - df3) / spare, (df3 - df4) / spare
     if not finite_size:
         zero = np.zeros_like(spare)
@@ -342,8 +360,7 @@ def _fit(
     average = np.sum(S**2 * own, axis=-1, keepdims=True) / df2
     corrected = spare + 3 * epsilon - 3 * delta - 4 * delta**2 + average
     # Without ridge `corrected` is m - d - 1 and `spare` is m - d: m = d + 2 passes, d + 1 does not.
-    if np.any(corrected < (0.5 - 1e-9) * np.maximum(spare, 1)):
-        raise diverges
+    corrected = finite(corrected, corrected >= (0.5 - 1e-9) * np.maximum(spare, 1))
     return _Fit(
         factors=S,
         mean_factors=S - S * (1 - S) * (S - delta) / spare,

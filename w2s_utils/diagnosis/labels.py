@@ -1,0 +1,108 @@
+"""Labels as the columns that least squares is fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from w2s_utils._validate import Array, real_array
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of M inputs, made into columns a few rows at a time.
+
+    Attributes
+    ----------
+    values : (M,) or (M, columns) ndarray
+        Real labels, or for classes the position of each label in `classes`.
+    classes : tuple or None
+        The classes in rising order; None for real labels.
+    """
+
+    values: NDArray[Any]
+    classes: tuple[Any, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def columns(self) -> int:
+        """Number of label columns; risks are summed over them."""
+        if self.classes is None:
+            return int(self.values.shape[1])
+        return 1 if len(self.classes) == 2 else len(self.classes)
+
+    def rows(self, rows: slice) -> Array:
+        """Label columns of some rows, (k, columns)."""
+        some = self.values[rows]
+        if self.classes is None:
+            return np.asarray(some, np.float64)
+        if len(self.classes) == 2:
+            return np.asarray(2.0 * some[:, None] - 1)
+        return np.asarray(some[:, None] == np.arange(len(self.classes)), np.float64)
+
+    def encode(self, more: ArrayLike) -> Array:
+        """Further labels of the same kind, (M, r), as (M, r, columns); NaN where one is missing."""
+        values = np.asarray(more)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or len(values) != len(self):
+            raise ValueError(
+                f"replicates must be an (M, r) array with the labels' M = {len(self)} rows, "
+                f"got shape {values.shape}."
+            )
+        if self.classes is None and self.columns > 1:
+            raise ValueError("replicates need labels that are one column or classes.")
+        missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+        if self.classes is None:
+            columns = real_array(np.where(missing, 0, values), "replicates", 2)[..., None]
+        else:
+            names = np.array(self.classes)
+            known = np.where(missing, names[0], values)
+            codes = np.searchsorted(names, known).clip(max=len(names) - 1)
+            if np.any(names[codes] != known):
+                strange = known[names[codes] != known][0]
+                raise ValueError(f"replicates hold {strange!r}, which is none of the classes.")
+            columns = Labels(codes.ravel(), self.classes).rows(slice(None))
+            columns = columns.reshape(*codes.shape, -1)
+        return np.where(missing[..., None], np.nan, columns)
+
+
+def read_labels(labels: ArrayLike, classes: bool | None) -> Labels:
+    """Tell classes from real labels; see `diagnose`.
+
+    Raises
+    ------
+    ValueError
+        If the labels are no vector or matrix, not finite, or all the same.
+    """
+    values = np.asarray(labels)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim not in (1, 2) or 0 in values.shape:
+        raise ValueError(f"labels must be a vector or a matrix, got shape {values.shape}.")
+    named = values.dtype.kind in "OUSb"
+    if not named:
+        values = real_array(values, "labels", (1, 2))
+    if values.ndim == 2:
+        if named or classes:
+            raise ValueError(f"Classes must come as a vector, got shape {values.shape}.")
+        if np.all(values == values[0]):
+            raise ValueError("labels must differ between rows, but all rows are the same.")
+        return Labels(values, None)
+    distinct, codes = np.unique(values, return_inverse=True)
+    if len(distinct) == 1:
+        raise ValueError(f"labels must take more than one value, got {distinct[0]!r} only.")
+    if classes is None:
+        classes = named or len(distinct) == 2
+    if not classes:
+        return Labels(real_array(values, "labels", 1)[:, None], None)
+    if len(distinct) > len(values) // 2:
+        raise ValueError(
+            f"labels hold {len(distinct)} classes in {len(values)} rows: pass classes=False if "
+            "they are numbers."
+        )
+    return Labels(codes, tuple(distinct.tolist()))

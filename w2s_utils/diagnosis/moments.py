@@ -1,0 +1,226 @@
+"""Second moments of two feature sets and labels, read in two passes over blocks of rows."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_utils._validate import Array, real_array
+from w2s_utils.diagnosis.labels import Labels
+from w2s_utils.measure.correlation import BLOCKS, rows_needed
+from w2s_utils.measure.spectrum import RELATIVE_RANK, energy_dimension
+
+CHUNK = 2**24  # numbers that are read at once, 128 MB as float64
+
+
+class Rows(Protocol):
+    """A matrix that gives some of its rows: an ndarray, memory-mapped or not, or alike."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    def __getitem__(self, rows: slice, /) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What a diagnosis needs to know of the rows, after which they are not read again.
+
+    Attributes
+    ----------
+    grams : (BLOCKS, D, D) ndarray
+        Products Z'Z of the rows of each block, D = d_w + d_s + label columns. A row z holds the
+        whitened weak and strong coordinates along the retained directions, and the labels.
+    sizes : (BLOCKS,) ndarray of int
+        Rows of each block; row i belongs to block i modulo `BLOCKS`.
+    spectrum_w, spectrum_s : (width,) ndarray
+        Eigenvalues of the features' uncentred second moments, in falling order.
+    d_w, d_s : int
+        Retained directions.
+    noise_squares, noise_degrees : (BLOCKS,) ndarray
+        Sum of squares within the replicate labels of an input, and its degrees of freedom.
+    leverage_w, leverage_s : float
+        `measure.leverage_excess` of the retained features.
+    inflation_w, inflation_s : float
+        `measure.noise_inflation` of the labels' residuals; NaN if there are none.
+    constant_w, constant_s : tuple of int and float
+        Number of constant columns, and their share of the energy.
+    """
+
+    grams: Array
+    sizes: NDArray[np.int64]
+    spectrum_w: Array
+    spectrum_s: Array
+    d_w: int
+    d_s: int
+    noise_squares: Array
+    noise_degrees: Array
+    leverage_w: float
+    leverage_s: float
+    inflation_w: float
+    inflation_s: float
+    constant_w: tuple[int, float]
+    constant_s: tuple[int, float]
+
+    @property
+    def rows(self) -> int:
+        """Number M of inputs."""
+        return int(self.sizes.sum())
+
+
+def read_moments(
+    weak: Rows, strong: Rows, labels: Labels, replicates: Array | None, energy: float
+) -> Moments:
+    """Read the rows twice: for the principal directions, then for all that lives on them.
+
+    Parameters
+    ----------
+    weak : (M, width_w) matrix
+    strong : (M, width_s) matrix
+    labels : Labels of M inputs
+    replicates : (M, r, columns) ndarray or None
+        Further labels, NaN where missing.
+    energy : float
+        Share of each trace that the retained directions carry.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, a value is not finite, a feature set is constant, or there are too
+        few rows for the retained directions.
+    """
+    for name, X in (("weak", weak), ("strong", strong)):
+        if len(X.shape) != 2 or 0 in X.shape:
+            raise ValueError(f"{name} must be a matrix with one row an input, got shape {X.shape}.")
+    counts = {"weak": weak.shape[0], "strong": strong.shape[0], "labels": len(labels)}
+    if len(set(counts.values())) != 1:
+        came = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise ValueError(f"All inputs need the same number of rows: {came}.")
+
+    sets = [_Set("weak", weak, labels.columns), _Set("strong", strong, labels.columns)]
+    for rows in _chunks(len(labels), max(weak.shape[1], strong.shape[1])):
+        y = labels.rows(rows)
+        for features in sets:
+            features.add(rows, y)
+    for features in sets:
+        features.finish(len(labels), energy)
+    d_w, d_s = (features.map.shape[1] for features in sets)
+    needed = rows_needed(d_w, d_s)
+    if len(labels) < needed:
+        raise ValueError(
+            f"At least {needed} rows are needed for {d_w} weak and {d_s} strong directions, got "
+            f"{len(labels)}; give more inputs or lower the energy."
+        )
+
+    D = d_w + d_s + labels.columns
+    grams = np.zeros((BLOCKS, D, D))
+    noise = np.zeros((2, BLOCKS))
+    for rows in _chunks(len(labels), D):
+        y = labels.rows(rows)
+        Z = np.empty((len(y), D))
+        Z[:, :d_w], Z[:, d_w : d_w + d_s] = (features.whiten(rows, y) for features in sets)
+        Z[:, d_w + d_s :] = y
+        within = None if replicates is None else _within(y, replicates[rows])
+        for b in range(BLOCKS):
+            mine = slice((b - rows.start) % BLOCKS, None, BLOCKS)
+            grams[b] += Z[mine].T @ Z[mine]
+            if within is not None:
+                noise[:, b] += within[:, mine].sum(axis=1)
+    w, s = sets
+    return Moments(
+        grams=grams,
+        sizes=np.array([len(range(b, len(labels), BLOCKS)) for b in range(BLOCKS)]),
+        spectrum_w=w.spectrum,
+        spectrum_s=s.spectrum,
+        d_w=d_w,
+        d_s=d_s,
+        noise_squares=noise[0],
+        noise_degrees=noise[1],
+        leverage_w=w.leverage_excess,
+        leverage_s=s.leverage_excess,
+        inflation_w=w.noise_inflation,
+        inflation_s=s.noise_inflation,
+        constant_w=w.constant,
+        constant_s=s.constant,
+    )
+
+
+class _Set:
+    """Running sums of one feature set: in the first pass `add`, in the second `whiten`."""
+
+    def __init__(self, name: str, features: Rows, columns: int) -> None:
+        width = features.shape[1]
+        self.name, self.features = name, features
+        self.moment, self.cross = np.zeros((width, width)), np.zeros((width, columns))
+        self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
+        self.sums = np.zeros(4)  # of h, h^2, r, h r: leverages and squared residuals
+
+    def read(self, rows: slice) -> Array:
+        X = real_array(self.features[rows], f"{self.name}[{rows.start}:{rows.stop}]", 2)
+        mapped = getattr(self.features, "_mmap", None)
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)  # else the whole file counts as our memory
+        return X
+
+    def add(self, rows: slice, y: Array) -> None:
+        X = self.read(rows)
+        self.moment += X.T @ X
+        self.cross += X.T @ y
+        self.low, self.high = (
+            np.minimum(self.low, X.min(axis=0)),
+            np.maximum(self.high, X.max(axis=0)),
+        )
+
+    def finish(self, rows: int, energy: float) -> None:
+        constant = self.low == self.high
+        if constant.all():
+            raise ValueError(f"All columns of {self.name} are constant: there is nothing to learn.")
+        trace = np.trace(self.moment)
+        self.constant = int(constant.sum()), float(self.moment.diagonal()[constant].sum() / trace)
+        variances, directions = np.linalg.eigh(self.moment / rows)
+        self.spectrum = np.maximum(variances[::-1], 0)
+        rank = int(np.sum(self.spectrum > RELATIVE_RANK * self.spectrum.sum()))
+        d = min(energy_dimension(self.spectrum, energy), rank)
+        self.map = np.ascontiguousarray(directions[:, ::-1][:, :d] / np.sqrt(self.spectrum[:d]))
+        self.fit = self.map.T @ self.cross / rows
+        del self.moment
+
+    def whiten(self, rows: slice, y: Array) -> Array:
+        Z: Array = self.read(rows) @ self.map
+        leverage = np.einsum("ij,ij->i", Z, Z)
+        residual = np.sum((y - Z @ self.fit) ** 2, axis=1)
+        self.sums += leverage.sum(), leverage @ leverage, residual.sum(), leverage @ residual
+        self.rows = rows.stop
+        return Z
+
+    @property
+    def leverage_excess(self) -> float:
+        first, second = self.sums[:2] / self.rows
+        return float((second - first**2) / first - 2)
+
+    @property
+    def noise_inflation(self) -> float:
+        first, _, power, product = self.sums / self.rows
+        return float(product / (first * power)) if power > 0 else np.nan
+
+
+def _chunks(rows: int, width: int) -> Iterator[slice]:
+    step = max(CHUNK // width, 20 * BLOCKS)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def _within(y: Array, replicates: Array) -> Array:
+    """Sum of squares of each row's labels around their mean, and its degrees of freedom, (2, k)."""
+    every = np.concatenate([y[:, None, :], replicates], axis=1)
+    present = ~np.isnan(every[..., 0])
+    count = present.sum(axis=1)
+    every = np.where(present[..., None], every, 0)
+    mean = every.sum(axis=1) / count[:, None]
+    deviation = (every - mean[:, None, :]) * present[..., None]
+    return np.array([np.sum(deviation**2, axis=(1, 2)), count - 1.0])

@@ -1,0 +1,246 @@
+"""From second moments to the geometry and the errors of the models, with a jackknife over rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, stats
+
+from w2s_utils._validate import Array
+from w2s_utils.diagnosis.moments import Moments
+from w2s_utils.metrics import MODELS, Estimate, Risks
+from w2s_utils.pair import Directions, Geometry
+from w2s_utils.theory import exact, ridge
+from w2s_utils.theory.exact import StudentTerms
+
+COVERAGE = 0.9
+
+Numbers = Mapping[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """An estimate with a 90 % band that carries its estimation error.
+
+    Attributes
+    ----------
+    value, low, high : ndarray
+        Of one shape; NaN where there is no estimate.
+    """
+
+    value: Array
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Sample sizes that are predicted, and the ridge of all four models."""
+
+    n: NDArray[np.int64]
+    N: NDArray[np.int64]
+    ridge: float
+
+    def exact(self, d_w: int, d_s: int) -> NDArray[np.bool_]:
+        """Points (n, N) to which `theory.exact` applies."""
+        n, N = self.n[:, None], self.N
+        return (self.ridge == 0) & (n > max(d_w, d_s) + 1) & (N > d_s + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the moments say, and what they say without each block of rows.
+
+    The keys of `whole` are d_sw, rho_w, rho_s, missed, leaked and noise, and for each model its
+    test error (n, N). The labels act as the target: both rho and all errors contain the label
+    noise. `left_out` holds the same with one more axis in front, one entry a block.
+    """
+
+    whole: Numbers
+    left_out: Numbers
+
+    def standard_error(self, number: Callable[[Numbers], Array]) -> Array:
+        """Jackknife standard error of a function of the numbers."""
+        left = number(self.left_out)
+        spread = np.var(left - left[0], axis=0)  # exactly zero for a constant
+        return np.asarray(np.sqrt((len(left) - 1) * spread))
+
+    def estimate(self, number: Callable[[Numbers], Array]) -> Estimate:
+        """Scalar function of the numbers with its standard error."""
+        return Estimate(float(number(self.whole)), float(self.standard_error(number)))
+
+    def sign(self, number: Callable[[Numbers], Array]) -> tuple[float, bool]:
+        """Probability that a scalar is above zero, and whether its band leaves zero out."""
+        found = self.estimate(number)
+        law = stats.t(len(self.left_out["noise"]) - 1)
+        below = float(law.cdf(-found.value / max(found.standard_error, np.finfo(float).tiny)))
+        return 1 - below, min(below, 1 - below) < (1 - COVERAGE) / 2
+
+    def band(self, number: Callable[[Numbers], Array], least: float = -np.inf) -> Band:
+        """Function of the numbers with its band, which is cut at the least possible value."""
+        value = number(self.whole)
+        quantile = stats.t.ppf((1 + COVERAGE) / 2, len(self.left_out["noise"]) - 1)
+        half = quantile * self.standard_error(number)
+        low = np.where(np.isnan(value), np.nan, np.maximum(value - half, least))
+        return Band(value, low, value + half)
+
+
+def predict(moments: Moments, grid: Grid, noise_variance: float | None) -> Prediction:
+    """Predict the errors at the grid's points, from all rows and without each block.
+
+    `theory.exact` with the geometry corrected for optimism where it applies. Elsewhere
+    `theory.ridge` with the measured spectra and directions, whose bias of order 1/M is removed by
+    the jackknife.
+    """
+    total = moments.grams.sum(axis=0)
+    whole = _numbers(moments, total, moments.rows, grid)
+    kept = [
+        _numbers(moments, total - gram, moments.rows - int(size), grid)
+        for gram, size in zip(moments.grams, moments.sizes, strict=True)
+    ]
+    left_out = {name: np.array([numbers[name] for numbers in kept]) for name in whole}
+    blocks = len(kept)
+    inexact = ~grid.exact(moments.d_w, moments.d_s)
+    for model in MODELS:
+        bias = (blocks - 1) * (left_out[model].mean(axis=0) - whole[model])
+        whole[model] = whole[model] - np.where(inexact, bias, 0)
+
+    if noise_variance is not None:
+        whole["noise"] = np.asarray(noise_variance)
+        left_out["noise"] = np.full(blocks, noise_variance)
+    else:  # of the replicates; NaN without any
+        squares, degrees = moments.noise_squares, moments.noise_degrees
+        with np.errstate(invalid="ignore"):
+            whole["noise"] = np.asarray(squares.sum() / degrees.sum())
+            left_out["noise"] = (squares.sum() - squares) / (degrees.sum() - degrees)
+    return Prediction(whole, left_out)
+
+
+def canonical_correlations(moments: Moments) -> Array:
+    """Sample canonical correlations of the retained features, in falling order."""
+    cross = _whitened(moments.grams.sum(axis=0) / moments.rows, moments.d_w, moments.d_s)[0]
+    return np.asarray(np.minimum(linalg.svdvals(cross), 1))
+
+
+def chance_correlation(d_w: int, d_s: int, rows: int) -> float:
+    r"""Largest canonical correlation that M rows of unrelated Gaussian features show.
+
+    The upper edge of Wachter's law, :math:`r^2 = (\sqrt{a(1-b)}+\sqrt{b(1-a)})^2` with
+    :math:`a=d_w/M` and :math:`b=d_s/M`.
+    """
+    a, b = d_w / rows, d_s / rows
+    return 1.0 if a + b >= 1 else float(np.sqrt(a * (1 - b)) + np.sqrt(b * (1 - a)))
+
+
+def student_terms(moments: Moments, grid: Grid) -> StudentTerms:
+    """The student's error term by term at the grid's points; `unseen` contains the label noise.
+
+    Plug-in values where `theory.exact` does not apply.
+    """
+    total = moments.grams.sum(axis=0)
+    terms = {
+        field.name: np.full((len(grid.n), len(grid.N)), np.nan) for field in fields(StudentTerms)
+    }
+    points = grid.exact(moments.d_w, moments.d_s)
+    if points.any():
+        rows, columns = points.any(axis=1), points.any(axis=0)
+        found = exact.student_terms(
+            _geometry(moments, total, moments.rows), grid.n[rows, None], grid.N[columns]
+        )
+        for name, values in terms.items():
+            values[np.ix_(rows, columns)] = getattr(found, name)
+    if not points.all():
+        found_in = _ridge(ridge.student_terms, moments, total, moments.rows, grid)
+        for name, values in terms.items():
+            values[~points] = sum(getattr(one, name) for one in found_in)[~points]
+    return StudentTerms(**terms)
+
+
+def _numbers(moments: Moments, gram: Array, rows: int, grid: Grid) -> dict[str, Array]:
+    found = _geometry(moments, gram, rows)
+    numbers: dict[str, Array] = {
+        name: np.asarray(getattr(found, name))
+        for name in ("d_sw", "rho_w", "rho_s", "missed", "leaked")
+    }
+    shape = len(MODELS), len(grid.n), len(grid.N)
+    errors = np.full(shape, np.nan)
+    points = grid.exact(moments.d_w, moments.d_s)
+    if points.any():
+        i, j = points.any(axis=1), points.any(axis=0)
+        risks = exact.expected_risks(found, grid.n[i, None], grid.N[j])
+        for model, values in zip(MODELS, errors, strict=True):
+            values[np.ix_(i, j)] = getattr(risks, model)
+    if not points.all():
+        found_in = _ridge(ridge.expected_risks, moments, gram, rows, grid)
+        for model, values in zip(MODELS, errors, strict=True):
+            values[~points] = sum(getattr(one, model) for one in found_in)[~points]
+    return numbers | dict(zip(MODELS, errors, strict=True))
+
+
+def _ridge(
+    theory: Callable[..., Any], moments: Moments, gram: Array, rows: int, grid: Grid
+) -> list[Any]:
+    """Apply a function of `theory.ridge` to the whole grid, for each label column."""
+    pairs, spectra = _directions(moments, gram, rows)
+    sizes = grid.n[:, None], grid.N, grid.ridge, grid.ridge
+    return [theory(pair, *sizes, *spectra, strict=False) for pair in pairs]
+
+
+def _geometry(moments: Moments, gram: Array, rows: int) -> Geometry:
+    """Geometry with the labels as target, corrected for optimism; sums over label columns."""
+    cross, weak, strong, power = _whitened(gram / rows, moments.d_w, moments.d_s)
+    seen, passed = np.sum(weak**2), cross.T @ weak
+    return Geometry(
+        d_w=moments.d_w,
+        d_s=moments.d_s,
+        d_sw=float(np.sum(cross**2)),
+        rho_w=float(max(power.sum() - seen, 0)),
+        rho_s=float(max(power.sum() - np.sum(strong**2), 0)),
+        missed=float(np.sum((strong - passed) ** 2)),
+        leaked=float(max(seen - np.sum(passed**2), 0)),
+        noise_variance=0.0,
+    ).corrected(rows)
+
+
+def _whitened(moment: Array, d_w: int, d_s: int) -> tuple[Array, Array, Array, Array]:
+    """Inner products (d_w, d_s) of orthonormal bases, the labels along them, and their power."""
+    w, s, y = slice(d_w), slice(d_w, d_w + d_s), slice(d_w + d_s, None)
+    weak, strong = (np.linalg.cholesky(moment[part, part]) for part in (w, s))
+    on_weak = linalg.solve_triangular(weak, np.hstack([moment[w, s], moment[w, y]]), lower=True)
+    on_strong = linalg.solve_triangular(
+        strong, np.hstack([on_weak[:, :d_s].T, moment[s, y]]), lower=True
+    )
+    cross: Array = on_strong[:, :d_w].T
+    return cross, on_weak[:, d_s:], on_strong[:, d_w:], moment.diagonal()[y]
+
+
+def _directions(
+    moments: Moments, gram: Array, rows: int
+) -> tuple[list[Directions], tuple[Array, Array]]:
+    """The pair along its principal directions, one for each label column, and both spectra."""
+    d_w, d_s = moments.d_w, moments.d_s
+    w, s, y = slice(d_w), slice(d_w, d_w + d_s), slice(d_w + d_s, None)
+    moment = gram / rows
+    spectra, maps = [], []
+    for part, variances in ((w, moments.spectrum_w[:d_w]), (s, moments.spectrum_s[:d_s])):
+        scale = np.sqrt(variances)
+        values, directions = np.linalg.eigh(moment[part, part] * scale * scale[:, None])
+        spectra.append(values)
+        maps.append(scale[:, None] * directions / np.sqrt(values))
+    cross = maps[1].T @ moment[s, w] @ maps[0]
+    weak, strong = maps[0].T @ moment[w, y], maps[1].T @ moment[s, y]
+    power = moment.diagonal()[y]
+    pairs = [
+        Directions(cross, b_w, b_s, max(p - b_w @ b_w, 0.0), max(p - b_s @ b_s, 0.0), 0.0)
+        for b_w, b_s, p in zip(weak.T, strong.T, power, strict=True)
+    ]
+    return pairs, (spectra[0], spectra[1])
+
+
+def errors(numbers: Numbers) -> Risks:
+    """Test errors of the four models."""
+    return Risks(*(numbers[model] for model in MODELS))

@@ -1,0 +1,123 @@
+"""The prediction beside the truth: the four models run on the user's own rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from w2s_utils._validate import Array, real_array
+from w2s_utils.diagnosis.diagnose import Diagnosis
+from w2s_utils.diagnosis.labels import read_labels
+from w2s_utils.diagnosis.moments import Rows
+from w2s_utils.measure.spectrum import eigen_directions
+from w2s_utils.metrics import MODELS, Risks, mean, opr, pgr
+from w2s_utils.probes import probe_sweep, risks_at
+
+
+def verify(
+    diagnosis: Diagnosis,
+    weak: Rows,
+    strong: Rows,
+    labels: ArrayLike,
+    *,
+    trials: int = 10,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Measure what was predicted, on the rows that were diagnosed.
+
+    The four models are fitted and tested as in `probes.probe_sweep`, with the ridge and on the
+    retained directions of the diagnosis. A fifth of the rows is the test set of a trial.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+        Made by `diagnose` from the same three arrays.
+    weak, strong, labels
+        As in `diagnose`; they are held in memory as float64.
+    trials : int
+        Number of splits, at least two.
+    seed : int
+        Of the splits.
+
+    Returns
+    -------
+    DataFrame
+        One row for each point and quantity: n, N, quantity (weak, student, baseline, ceiling, pgr,
+        opr), predicted, low, high (as in the diagnosis), measured, and the standard error of the
+        measured mean over the splits. Points that need more rows than there are are left out.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not those that were diagnosed, or no point of the grid fits into the rows.
+
+    Notes
+    -----
+    The test labels are as noisy as all others. So the measured test error is an excess risk plus
+    sigma^2; sigma^2 is subtracted if the diagnosis knows it, and left in on both sides if it does
+    not. The measured OPR of noisy errors is to be compared with the predicted value, not with the
+    band, which allows for any label noise.
+    """
+    known = read_labels(labels, diagnosis.classes is not None)
+    y = known.rows(slice(None))
+    test_size = len(y) // 5
+    points = [
+        (int(n), int(N)) for n in diagnosis.n for N in diagnosis.N if test_size + n + N <= len(y)
+    ]
+    if not points:
+        raise ValueError(
+            f"No point of the grid fits into {len(y)} rows beside {test_size} test rows; "
+            f"the least is n = {diagnosis.n[0]}, N = {diagnosis.N[0]}."
+        )
+    W, S = _retained(weak, "weak", diagnosis.d_w), _retained(strong, "strong", diagnosis.d_s)
+    frames = [
+        probe_sweep(
+            W,
+            S,
+            {0: lambda _, column=column: column},  # type: ignore[misc]
+            column,
+            points,
+            trials=trials,
+            test_size=test_size,
+            seed=seed,
+            ridge=diagnosis.ridge,
+        )
+        for column in y.T
+    ]
+    noise = diagnosis.noise_variance
+    sigma2 = 0.0 if noise is None else noise.value
+    predicted = diagnosis.table().set_index(["n", "N"])
+    rows: list[dict[str, Any]] = []
+    for n, N in dict.fromkeys(points):
+        by_column = [risks_at(frame, n, N) for frame in frames]
+        risks = Risks(*(sum(getattr(one, model) for one in by_column) - sigma2 for model in MODELS))
+        measured = {model: mean(getattr(risks, model)) for model in MODELS}
+        measured |= {"pgr": pgr(risks), "opr": opr(risks)}
+        for quantity, found in measured.items():
+            value, low, high = predicted.loc[
+                (n, N), [quantity, f"{quantity}_low", f"{quantity}_high"]
+            ]
+            rows.append(
+                {
+                    "n": n,
+                    "N": N,
+                    "quantity": quantity,
+                    "predicted": value,
+                    "low": low,
+                    "high": high,
+                    "measured": found.value,
+                    "standard_error": found.standard_error,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _retained(features: Rows, name: str, d: int) -> Array:
+    """Features along their d leading directions, of their own variances."""
+    X = real_array(features[:], name, 2)
+    if X.shape[1] < d:
+        raise ValueError(f"{name} has {X.shape[1]} columns, fewer than were diagnosed.")
+    kept: Array = X @ eigen_directions(X, name)[1][:, :d]
+    return kept
