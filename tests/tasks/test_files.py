@@ -2,14 +2,16 @@
 
 import io
 import pickle
+import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from w2s_utils.tasks.files import read_features, read_labels
+from w2s_utils.tasks.files import open_features, read_features, read_labels
 
 MATRIX = np.arange(12.0).reshape(4, 3)
 
@@ -138,6 +140,68 @@ def test_files_of_torch_itself(tmp_path):
             read_features(tmp_path / "refused.pt")
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f8", "i4"])
+def test_a_mapped_file_is_of_its_own_type_and_not_read(tmp_path, dtype):
+    np.save(tmp_path / "X.npy", MATRIX.astype(dtype))
+    mapped = open_features(tmp_path / "X.npy")
+    assert isinstance(mapped, np.memmap)
+    assert not mapped.flags.writeable
+    np.testing.assert_array_equal(mapped, MATRIX.astype(dtype), strict=True)
+    np.savez(tmp_path / "X.npz", X=MATRIX.astype(dtype))
+    assert open_features(tmp_path / "X.npz").dtype == dtype
+
+
+def test_only_matrices_of_numbers_are_opened(tmp_path):
+    np.save(tmp_path / "y.npy", MATRIX[:, 0])
+    np.save(tmp_path / "text.npy", np.array([["a"]]))
+    np.save(tmp_path / "objects.npy", np.array([[None]]))
+    for file in ("y.npy", "text.npy"):
+        with pytest.raises(ValueError, match="must hold a matrix of real numbers, got shape"):
+            open_features(tmp_path / file)
+    with pytest.raises(ValueError, match="not read because it could run"):
+        open_features(tmp_path / "objects.npy")
+
+
+def test_tables_with_and_without_names(tmp_path):
+    path = tmp_path / "X.csv"
+    path.write_text("a,b\n1,2.5\n3,4\n")
+    np.testing.assert_array_equal(read_features(path), [[1, 2.5], [3, 4]])
+    np.testing.assert_array_equal(read_labels(f"{path}::b"), [2.5, 4])
+    path.write_text("1,2.5\n3,4\n")
+    np.testing.assert_array_equal(read_features(path), [[1, 2.5], [3, 4]])
+    path.write_text("kind\ncat\ndog\n")
+    assert read_labels(path, names=True).tolist() == ["cat", "dog"]
+    with pytest.raises(ValueError, match="must hold real numbers"):
+        read_labels(path)
+    path.write_text("a\n1\n\n3\n")
+    np.testing.assert_array_equal(read_labels(path), [1, 3])
+    path.write_text("a,b\n1,\n3,4\n")
+    with pytest.raises(ValueError, match="must be finite, got 1 NaN"):
+        read_features(path)
+
+
+def test_names_of_classes_in_arrays(tmp_path):
+    np.save(tmp_path / "y.npy", np.array(["b", "a"]))
+    assert read_labels(tmp_path / "y.npy", names=True).tolist() == ["b", "a"]
+    np.save(tmp_path / "column.npy", MATRIX[:, :1])
+    np.testing.assert_array_equal(read_labels(tmp_path / "column.npy"), MATRIX[:, 0])
+
+
+def test_parquet_without_its_reader_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "X.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ValueError, match=r"X\.parquet needs the package pyarrow: install it with"):
+        read_features(tmp_path / "X.parquet")
+
+
+def test_parquet_tables(tmp_path):
+    pytest.importorskip("pyarrow")
+    table = pd.DataFrame({"a": [1.0, 2.0], "kind": ["x", "y"]})
+    table.to_parquet(tmp_path / "X.parquet")
+    np.testing.assert_array_equal(read_labels(f"{tmp_path}/X.parquet::a"), [1, 2])
+    assert read_labels(f"{tmp_path}/X.parquet::kind", names=True).tolist() == ["x", "y"]
+
+
 # --- What is refused ------------------------------------------------------------------------------
 
 
@@ -218,14 +282,19 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([[None]]))
     np.savez(tmp_path / "two.npz", a=MATRIX, b=MATRIX)
     (tmp_path / "old.pt").write_bytes(pickle.dumps(1))
-    (tmp_path / "X.csv").touch()
+    (tmp_path / "X.txt").touch()
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "mixed.csv").write_text("size,name\n1,a\n")
     write_pt(tmp_path / "list.pt", [1], {})
     write_pt(tmp_path / "none.pt", {"epoch": 1}, {})
     write_pt(tmp_path / "big.pt", tensor("0", (4, 3)), {}, extra=[("byteorder", "big")])
     write_pt(tmp_path / "packed.pt", tensor("0", (4, 3)), {}, compression=zipfile.ZIP_DEFLATED)
     for file, message in {
         "none.npy": "There is no file",
-        "X.csv": "must end in .npy, .npz, .pt, .pth",
+        "X.txt": "must end in .npy, .npz, .pt, .pth, .csv, .parquet",
+        "empty.csv": "cannot be read as .csv: it is damaged",
+        "mixed.csv": "holds text in column 'name': choose a column with ::NAME",
+        "mixed.csv::age": "has no array 'age'; it holds name, size",
         "X.npy::X": "has no array 'X'; it holds one array without a name",
         "two.npz": "holds 2 arrays: add ::NAME to choose one of a, b",
         "two.npz::c": "has no array 'c'; it holds a, b",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from w2s_utils.diagnosis.prediction import (
     Prediction,
     canonical_correlations,
     chance_correlation,
-    errors,
     predict,
     student_terms,
 )
@@ -284,12 +282,8 @@ def _summary(
 ) -> Diagnosis:
     noisy = np.isnan(prediction.whole["noise"])
 
-    def noise(numbers: Numbers) -> Array:
-        """What to subtract from an error, with the axes of a grid."""
-        return np.asarray(0.0 if noisy else numbers["noise"])[..., None, None]
-
-    def excess(model: str, numbers: Numbers) -> Array:
-        return np.asarray(numbers[model] - noise(numbers))
+    def excess(numbers: Numbers) -> Risks:
+        return _risks(numbers, np.zeros_like(numbers["noise"]) if noisy else numbers["noise"])
 
     d_w, d_s = moments.d_w, moments.d_s
     sigma2 = 0.0 if noisy else float(prediction.whole["noise"])
@@ -306,14 +300,12 @@ def _summary(
     )
     terms = student_terms(moments, grid)
     terms.unseen[...] -= sigma2
-    risk = {model: prediction.band(partial(excess, model), least=0.0) for model in MODELS}
-    pgr = prediction.band(lambda numbers: errors(numbers).pgr)
-    opr = prediction.band(
-        lambda numbers: (
-            (numbers["baseline"] - noise(numbers)) / (numbers["student"] - noise(numbers))
-        ),
-        least=0.0,
-    )
+    risk = {
+        model: prediction.band(lambda numbers, m=model: getattr(excess(numbers), m), least=0.0)
+        for model in MODELS
+    }
+    pgr = prediction.band(lambda numbers: excess(numbers).pgr)
+    opr = prediction.band(lambda numbers: excess(numbers).opr, least=0.0)
     if noisy:
         opr = _for_any_noise(prediction, opr)
     D = d_w + d_s
@@ -360,20 +352,18 @@ def _summary(
     return Diagnosis(**values, verdict=judge(draft), warnings=warn(draft, moments))
 
 
+def _risks(numbers: Numbers, noise: Array) -> Risks:
+    """Errors less the label noise."""
+    return Risks(*(numbers[model] - noise[..., None, None] for model in MODELS))
+
+
 def _for_any_noise(prediction: Prediction, opr: Band) -> Band:
     """Widen the band of OPR by its value at the largest label noise that the residuals allow."""
     limit = prediction.band(
-        lambda numbers: (
-            (numbers["baseline"] - _largest_noise(numbers))
-            / (numbers["student"] - _largest_noise(numbers))
-        ),
+        lambda numbers: _risks(numbers, np.minimum(numbers["rho_w"], numbers["rho_s"])).opr,
         least=0.0,
     )
     return Band(opr.value, np.fmin(opr.low, limit.low), np.fmax(opr.high, limit.high))
-
-
-def _largest_noise(numbers: Numbers) -> Array:
-    return np.minimum(numbers["rho_w"], numbers["rho_s"])[..., None, None]
 
 
 def _first_N(moments: Moments, grid: Grid, geometry: Geometry, opponent: Opponent) -> Array:

@@ -12,7 +12,7 @@ from scipy import linalg, stats
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.moments import Moments
-from w2s_utils.metrics import MODELS, Estimate, Risks
+from w2s_utils.metrics import MODELS, Estimate
 from w2s_utils.pair import Directions, Geometry
 from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
@@ -47,8 +47,8 @@ class Grid:
 
     def exact(self, d_w: int, d_s: int) -> NDArray[np.bool_]:
         """Points (n, N) to which `theory.exact` applies."""
-        n, N = self.n[:, None], self.N
-        return (self.ridge == 0) & (n > max(d_w, d_s) + 1) & (N > d_s + 1)
+        enough_n, enough_N = self.n > max(d_w, d_s) + 1, self.N > d_s + 1  # noqa: SIM300
+        return (self.ridge == 0) & enough_n[:, None] & enough_N
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,8 +239,3 @@ def _directions(
         for b_w, b_s, p in zip(weak.T, strong.T, power, strict=True)
     ]
     return pairs, (spectra[0], spectra[1])
-
-
-def errors(numbers: Numbers) -> Risks:
-    """Test errors of the four models."""
-    return Risks(*(numbers[model] for model in MODELS))

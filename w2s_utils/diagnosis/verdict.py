@@ -193,7 +193,8 @@ def _tails(d: Diagnosis) -> list[str]:
         if abs(factor - 1) > NOTABLE:
             found.append(
                 f"What the {name} features do not explain is "
-                f"{'larger' if factor > 1 else 'smaller'} on large inputs: it costs {factor:.2f} times what the formulas say."
+                f"{'larger' if factor > 1 else 'smaller'} on large inputs: it costs "
+                f"{factor:.2f} times what the formulas say."
             )
     return found
 

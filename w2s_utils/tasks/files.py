@@ -4,7 +4,8 @@ A file of NumPy or of torch can hold pickled objects, and to unpickle an object 
 author wrote. So nothing here unpickles one: arrays of numbers are read, all else is refused.
 
 A file is named by its path. One of several arrays in it is named behind two colons, as in
-``features.npz::student``.
+``features.npz::student``, and so is a column of a table, as in ``people.csv::age``. The first line
+of a .csv file names the columns unless it is all numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
@@ -26,6 +27,9 @@ from numpy.typing import NDArray
 
 from w2s_utils._validate import Array, real_array
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def read_features(file: str | Path) -> Array:
     """Read a matrix of features.
@@ -33,7 +37,8 @@ def read_features(file: str | Path) -> Array:
     Parameters
     ----------
     file : str or Path
-        A file ending in .npy, .npz, .pt or .pth, with ``::NAME`` behind it for one of several.
+        A file ending in .npy, .npz, .pt, .pth, .csv or .parquet, with ``::NAME`` behind it for one
+        of several.
 
     Returns
     -------
@@ -49,37 +54,74 @@ def read_features(file: str | Path) -> Array:
     return real_array(_read(file), f"{file}", 2)
 
 
-def read_labels(file: str | Path) -> Array:
+def open_features(file: str | Path) -> NDArray[Any]:
+    """Open a matrix of features that may be larger than memory.
+
+    Parameters
+    ----------
+    file : str or Path
+        As in `read_features`. A .npy file is memory-mapped; others are read whole.
+
+    Returns
+    -------
+    (M, width) array
+        Of the file's own type. Its values are not read, and so not checked.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file or array, it is damaged, or it holds anything but a matrix of real
+        numbers.
+    """
+    array = _read(file, mapped=True)
+    if array.dtype.kind not in "biuf" or array.ndim != 2:
+        raise ValueError(
+            f"{file} must hold a matrix of real numbers, got shape {array.shape} and dtype "
+            f"{array.dtype}."
+        )
+    return array
+
+
+def read_labels(file: str | Path, names: bool = False) -> NDArray[Any]:
     """Read a vector of labels.
 
     Parameters
     ----------
     file : str or Path
         As in `read_features`.
+    names : bool
+        Accept strings, too, as names of classes.
 
     Returns
     -------
-    (M,) float64 array
-        One label a sample.
+    (M,) float64 array, or array of str
+        One label a sample; a matrix of one column counts as a vector.
 
     Raises
     ------
     ValueError
-        As in `read_features`, for anything but a finite vector of real numbers.
+        As in `read_features`, for anything but a finite vector of real numbers, or of strings if
+        these are accepted.
     """
-    return real_array(_read(file), f"{file}", 1)
+    array = _read(file)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if names and array.ndim == 1 and array.dtype.kind == "U":
+        return array
+    return real_array(array, f"{file}", 1)
 
 
 class _Refused(ValueError):
     """The file is readable, and what it holds is not wanted."""
 
 
-def _read(file: str | Path) -> NDArray[Any]:
+def _read(file: str | Path, mapped: bool = False) -> NDArray[Any]:
     place, _, name = str(file).partition("::")
     path = Path(place)
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
-    reader = _READERS.get(path.suffix.lower())
+    kind = path.suffix.lower()
+    reader = _map_npy if mapped and kind == ".npy" else _READERS.get(kind)
     if reader is None:
         raise ValueError(
             f"{path} must end in {', '.join(_READERS)}: save the array as one of them."
@@ -104,6 +146,14 @@ def _read_npy(path: Path, name: str) -> NDArray[Any]:
         return _parse_npy(file)
 
 
+def _map_npy(path: Path, name: str) -> NDArray[Any]:
+    _choose([], name)
+    with path.open("rb") as file:
+        _refuse_objects(file)
+    array: NDArray[Any] = npy.open_memmap(path, mode="r")
+    return array
+
+
 def _read_npz(path: Path, name: str) -> NDArray[Any]:
     with zipfile.ZipFile(path) as archive:
         names = [member.removesuffix(".npy") for member in archive.namelist()]
@@ -112,6 +162,13 @@ def _read_npz(path: Path, name: str) -> NDArray[Any]:
 
 
 def _parse_npy(file: BinaryIO) -> NDArray[Any]:
+    _refuse_objects(file)
+    file.seek(0)
+    array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+    return array
+
+
+def _refuse_objects(file: BinaryIO) -> None:
     header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     _, _, dtype = header[npy.read_magic(file)](file)  # the third version is for names of fields
     if dtype.hasobject:
@@ -119,9 +176,6 @@ def _parse_npy(file: BinaryIO) -> NDArray[Any]:
             "holds an array of Python objects, which is not read because it could run code: "
             "save an array of numbers."
         )
-    file.seek(0)
-    array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
-    return array
 
 
 def _choose(names: list[str], name: str) -> str:
@@ -248,9 +302,44 @@ def _elements(tensor: _Tensor, content: bytes) -> NDArray[Any]:
     return as_strided(numbers[offset:], shape, in_bytes).copy()
 
 
+# --- Tables ---------------------------------------------------------------------------------------
+
+
+def _read_csv(path: Path, name: str) -> NDArray[Any]:
+    import pandas as pd  # here, as the command line starts faster without it
+
+    first = pd.read_csv(path, header=None, nrows=1)
+    unnamed = all(dtype.kind in "biuf" for dtype in first.dtypes)
+    return _columns(pd.read_csv(path, header=None if unnamed else 0), name)
+
+
+def _read_parquet(path: Path, name: str) -> NDArray[Any]:
+    import pandas as pd
+
+    try:
+        return _columns(pd.read_parquet(path), name)
+    except ImportError:
+        raise _Refused(
+            "needs the package pyarrow: install it with `pip install pyarrow`, or save the array "
+            "as .npy."
+        ) from None
+
+
+def _columns(table: pd.DataFrame, name: str) -> NDArray[Any]:
+    """All columns of a table as a matrix, or the named one."""
+    if name:
+        table = table[[_choose([str(column) for column in table.columns], name)]]
+    text = [column for column, dtype in table.dtypes.items() if dtype.kind not in "biuf"]
+    if text and table.shape[1] > 1:
+        raise _Refused(f"holds text in column {text[0]!r}: choose a column with ::NAME.")
+    return table.astype(str).to_numpy(dtype=np.str_) if text else table.to_numpy()
+
+
 _READERS: dict[str, Callable[[Path, str], NDArray[Any]]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".pt": _read_pt,
     ".pth": _read_pt,
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
 }
