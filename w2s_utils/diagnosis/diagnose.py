@@ -33,7 +33,6 @@ from w2s_utils.theory.phases import Opponent
 from w2s_utils.theory.ridge import shrinkage
 
 GRID_POINTS = 10  # of n and of N, if they are not given
-FINE_POINTS = 80  # of N, when the theory of ridge is searched for a crossing
 
 _OPPONENTS: tuple[Opponent, ...] = ("weak", "baseline")
 
@@ -92,7 +91,7 @@ class Diagnosis:
         sigma^2 from 0 to the smaller residual.
     beats_teacher, beats_baseline : ndarray
         For each n the N from which on the student's expected risk is the lower; infinite if it
-        never is.
+        never is. Within 15 % where `theory.exact` does not apply.
     best_n_pgr, best_n_opr : int or None
         The n of the grid with the greatest PGR or OPR, at the largest N.
     leverage_w, leverage_s : float
@@ -267,20 +266,23 @@ def diagnose(
     if sizes_N is None:
         sizes_N = _round(np.geomspace(1.5 * d_s + 2, 100 * d_s, GRID_POINTS))
     grid = Grid(sizes_n, sizes_N, ridge)
-    prediction = predict(moments, grid, noise_variance)
+    searched = grid if grid.exact(d_w, d_s).all() else grid.finer(d_s)
+    prediction = predict(moments, searched, noise_variance)
     if further is not None and np.isnan(prediction.whole["noise"]):
         raise ValueError("replicates hold no label: every value is missing.")
-    return _summary(moments, grid, prediction, known.classes, energy)
+    return _summary(moments, grid, prediction, searched.N, known.classes, energy)
 
 
 def _summary(
     moments: Moments,
     grid: Grid,
-    prediction: Prediction,
+    searched: Prediction,
+    searched_N: NDArray[np.int64],
     classes: tuple[Any, ...] | None,
     energy: float,
 ) -> Diagnosis:
-    noisy = np.isnan(prediction.whole["noise"])
+    prediction = searched.at(np.searchsorted(searched_N, grid.N))
+    noisy = bool(np.isnan(prediction.whole["noise"]))
 
     def excess(numbers: Numbers) -> Risks:
         return _risks(numbers, np.zeros_like(numbers["noise"]) if noisy else numbers["noise"])
@@ -300,17 +302,21 @@ def _summary(
     )
     terms = student_terms(moments, grid)
     terms.unseen[...] -= sigma2
-    risk = {
-        model: prediction.band(lambda numbers, m=model: getattr(excess(numbers), m), least=0.0)
-        for model in MODELS
-    }
+    every = prediction.band(
+        lambda numbers: np.stack([getattr(excess(numbers), model) for model in MODELS], axis=-3),
+        least=0.0,
+    )
+    bands = zip(every.value, every.low, every.high, strict=True)
+    risk = {model: Band(*band) for model, band in zip(MODELS, bands, strict=True)}
     pgr = prediction.band(lambda numbers: excess(numbers).pgr)
     opr = prediction.band(lambda numbers: excess(numbers).opr, least=0.0)
     if noisy:
         opr = _for_any_noise(prediction, opr)
     D = d_w + d_s
     correlation = from_grams(moments.grams[:, :D, :D], moments.sizes, d_w)
-    beats = {model: _first_N(moments, grid, geometry, model) for model in _OPPONENTS}
+    beats = {
+        model: _first_N(grid, geometry, searched.whole, searched_N, model) for model in _OPPONENTS
+    }
     values: dict[str, Any] = {
         "rows": moments.rows,
         "classes": classes,
@@ -366,26 +372,25 @@ def _for_any_noise(prediction: Prediction, opr: Band) -> Band:
     return Band(opr.value, np.fmin(opr.low, limit.low), np.fmax(opr.high, limit.high))
 
 
-def _first_N(moments: Moments, grid: Grid, geometry: Geometry, opponent: Opponent) -> Array:
+def _first_N(
+    grid: Grid,
+    geometry: Geometry,
+    searched: Numbers,
+    searched_N: NDArray[np.int64],
+    opponent: Opponent,
+) -> Array:
     """For each n the N from which on the student's expected risk is below the opponent's.
 
-    Where `theory.exact` applies it is exact, elsewhere the least one of a fine grid.
+    Where `theory.exact` applies it is exact, elsewhere the least one of those searched.
     """
     first = np.full(len(grid.n), np.inf)
-    exact = (grid.ridge == 0) & (grid.n > max(moments.d_w, moments.d_s) + 1)
+    exact = (grid.ridge == 0) & (grid.n > max(geometry.d_w, geometry.d_s) + 1)
     if exact.any():
         low, _ = phases.winning_N(geometry, grid.n[exact], opponent)
         first[exact] = np.where(np.isnan(low), np.inf, np.floor(low) + 1)
-    if not exact.all():
-        fine = np.geomspace(max(moments.d_s / 10, 2), 1000 * moments.d_s, FINE_POINTS).astype(
-            np.int64
-        )
-        sizes = Grid(grid.n[~exact], np.unique(fine), grid.ridge)
-        found = predict(moments, sizes, 0.0).whole
-        loses = ~(found["student"] < found[opponent])
-        last = loses.shape[1] - 1 - np.argmax(loses[:, ::-1], axis=1)  # where it loses last
-        after = np.where(loses.any(axis=1), last + 1, 0)
-        first[~exact] = np.append(sizes.N, np.inf)[after]
+    loses = ~(searched["student"] < searched[opponent])[~exact]
+    last = loses.shape[1] - 1 - np.argmax(loses[:, ::-1], axis=1)  # where it loses last
+    first[~exact] = np.append(searched_N, np.inf)[np.where(loses.any(axis=1), last + 1, 0)]
     return first
 
 

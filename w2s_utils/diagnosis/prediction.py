@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
 
 COVERAGE = 0.9
+SEARCHED = 70  # N, when the theory of ridge is searched for a crossing
 
 Numbers = Mapping[str, Array]
 
@@ -50,6 +51,11 @@ class Grid:
         enough_n, enough_N = self.n > max(d_w, d_s) + 1, self.N > d_s + 1  # noqa: SIM300
         return (self.ridge == 0) & enough_n[:, None] & enough_N
 
+    def finer(self, d_s: int) -> Grid:
+        """Grid with more N, to search for the one at which the student overtakes a model."""
+        more = np.geomspace(max(d_s / 10, 2), 1000 * d_s, SEARCHED).astype(np.int64)
+        return replace(self, N=np.union1d(self.N, more))
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -62,6 +68,17 @@ class Prediction:
 
     whole: Numbers
     left_out: Numbers
+
+    def at(self, columns: NDArray[np.int64]) -> Prediction:
+        """Restrict the errors to some of the N."""
+
+        def kept(numbers: Numbers) -> Numbers:
+            return {
+                name: values[..., columns] if name in MODELS else values
+                for name, values in numbers.items()
+            }
+
+        return Prediction(kept(self.whole), kept(self.left_out))
 
     def standard_error(self, number: Callable[[Numbers], Array]) -> Array:
         """Jackknife standard error of a function of the numbers."""

@@ -332,6 +332,8 @@ def _columns(table: pd.DataFrame, name: str) -> NDArray[Any]:
     text = [column for column, dtype in table.dtypes.items() if dtype.kind not in "biuf"]
     if text and table.shape[1] > 1:
         raise _Refused(f"holds text in column {text[0]!r}: choose a column with ::NAME.")
+    if text and table[text].isna().any(axis=None):
+        raise _Refused(f"lacks a value in column {text[0]!r}.")
     return table.astype(str).to_numpy(dtype=np.str_) if text else table.to_numpy()
 
 
