@@ -64,7 +64,7 @@ class Labels:
             known = np.where(missing, names[0], values)
             codes = np.searchsorted(names, known).clip(max=len(names) - 1)
             if np.any(names[codes] != known):
-                strange = known[names[codes] != known][0]
+                strange = known[names[codes] != known][0].item()
                 raise ValueError(f"replicates hold {strange!r}, which is none of the classes.")
             columns = Labels(codes.ravel(), self.classes).rows(slice(None))
             columns = columns.reshape(*codes.shape, -1)
@@ -95,12 +95,12 @@ def read_labels(labels: ArrayLike, classes: bool | None) -> Labels:
         return Labels(values, None)
     distinct, codes = np.unique(values, return_inverse=True)
     if len(distinct) == 1:
-        raise ValueError(f"labels must take more than one value, got {distinct[0]!r} only.")
+        raise ValueError(f"labels must take more than one value, got {distinct.item()!r} only.")
     if classes is None:
         classes = named or len(distinct) == 2
     if not classes:
         return Labels(real_array(values, "labels", 1)[:, None], None)
-    if len(distinct) > len(values) // 2:
+    if len(distinct) > max(2, len(values) // 2):
         raise ValueError(
             f"labels hold {len(distinct)} classes in {len(values)} rows: pass classes=False if "
             "they are numbers."

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from w2s_utils.diagnosis import moments
+from w2s_utils.diagnosis.labels import read_labels
+from w2s_utils.diagnosis.moments import read_moments
+from w2s_utils.measure import leverage_excess, noise_inflation, spectrum, top_eigenspace
+from w2s_utils.measure.correlation import BLOCKS
+
+
+def features(rows=330, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((rows, 9)) * rng.gamma(2.0, size=(rows, 1)) + 0.3
+    return X[:, :5] * np.arange(5, 0, -1), X[:, 3:], X[:, 2] + rng.standard_normal(rows)
+
+
+def test_against_whole_matrices():
+    W, S, y = features()
+    found = read_moments(W, S, read_labels(y, None), None, 0.99)
+    whitened = [top_eigenspace(X, d) for X, d in ((W, found.d_w), (S, found.d_s))]
+    signs = [np.sign(np.sum(Z[:BLOCKS], axis=0)) for Z in whitened]
+    Z = np.column_stack([*whitened, y])
+    total = np.abs(found.grams.sum(axis=0))
+    np.testing.assert_allclose(total, np.abs(Z.T @ Z), atol=1e-8)
+    assert len(signs) == 2
+    for b in range(BLOCKS):
+        np.testing.assert_allclose(
+            np.abs(found.grams[b]), np.abs(Z[b::BLOCKS].T @ Z[b::BLOCKS]), atol=1e-8
+        )
+        assert found.sizes[b] == len(Z[b::BLOCKS])
+    for X, Z, d, name in ((W, whitened[0], found.d_w, "w"), (S, whitened[1], found.d_s, "s")):
+        np.testing.assert_allclose(getattr(found, f"spectrum_{name}"), spectrum(X))
+        assert Z.shape[1] == d
+        residual = y - Z @ np.linalg.lstsq(Z, y)[0]
+        assert getattr(found, f"leverage_{name}") == pytest.approx(leverage_excess(Z))
+        assert getattr(found, f"inflation_{name}") == pytest.approx(noise_inflation(Z, residual))
+
+
+@pytest.mark.parametrize("rows", [400, 410, 999])
+def test_rows_are_read_in_any_blocks(monkeypatch, rows):
+    W, S, y = features(rows)
+    further = read_labels(y, None).encode(y[::-1])
+    whole = read_moments(W, S, read_labels(y, None), further, 0.999)
+    monkeypatch.setattr(moments, "CHUNK", 1)  # 400 rows a time, the least
+    parts = read_moments(W, S, read_labels(y, None), further, 0.999)
+    for name in ("grams", "noise_squares", "noise_degrees", "leverage_w", "inflation_s"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-8, atol=1e-8)
+
+
+def test_mapped_half_precision_is_summed_in_double(tmp_path):
+    W, S, y = features()
+    for name, X in (("W", W), ("S", S)):
+        np.save(tmp_path / f"{name}.npy", X.astype(np.float16))
+    mapped = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "WS"]
+    found = read_moments(*mapped, read_labels(y, None), None, 0.99)
+    plain = [X.astype(np.float16).astype(np.float64) for X in (W, S)]
+    expected = read_moments(*plain, read_labels(y, None), None, 0.99)
+    np.testing.assert_array_equal(found.grams, expected.grams)
+
+
+def test_noise_of_replicates():
+    W, S, y = features()
+    further = y[:, None] + np.random.default_rng(1).standard_normal((len(y), 2))
+    further[::3, 1] = np.nan
+    further[::6] = np.nan
+    labels = read_labels(y, None)
+    found = read_moments(W, S, labels, labels.encode(further), 0.99)
+    groups = [np.r_[a, b[~np.isnan(b)]] for a, b in zip(y, further, strict=True)]
+    squares = np.array([np.sum((group - group.mean()) ** 2) for group in groups])
+    degrees = np.array([len(group) - 1 for group in groups])
+    np.testing.assert_allclose(found.noise_squares, [squares[b::BLOCKS].sum() for b in range(20)])
+    np.testing.assert_allclose(found.noise_degrees, [degrees[b::BLOCKS].sum() for b in range(20)])
+
+
+def test_all_directions_of_deficient_features_are_those_of_their_rank():
+    W, S, y = features()
+    found = read_moments(np.hstack([W, W @ np.ones((5, 2))]), S, read_labels(y, None), None, 1.0)
+    assert (found.d_w, found.d_s) == (5, 6)
+
+
+def test_constant_columns_are_counted():
+    W, S, y = features()
+    W = np.column_stack([W, np.zeros(len(y)), np.full(len(y), 100.0)])
+    found = read_moments(W, S, read_labels(y, None), None, 0.999)
+    assert found.constant_w == (2, pytest.approx(1e4 / (np.sum(W**2) / len(y))))
+    assert found.constant_s == (0, 0)

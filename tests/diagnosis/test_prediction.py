@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+
+from w2s_utils.diagnosis.labels import read_labels
+from w2s_utils.diagnosis.moments import read_moments
+from w2s_utils.diagnosis.prediction import Grid, canonical_correlations, chance_correlation, predict
+from w2s_utils.measure import top_eigenspace
+from w2s_utils.metrics import MODELS, mean
+from w2s_utils.pair import GaussianPair, Geometry
+from w2s_utils.subspaces import canonical_angles, random_basis
+from w2s_utils.theory import exact, ridge
+
+
+def generic_pair(d_w=14, d_s=10, D=30, noise_variance=0.4):
+    rng = np.random.default_rng(3)
+    shared = random_basis(D, 5, rng)
+    bases = [
+        np.linalg.qr(np.hstack([shared, 0.6 * rng.standard_normal((D, d - 5))]))[0]
+        for d in (d_w, d_s)
+    ]
+    return GaussianPair(*bases, rng.standard_normal(D) / np.sqrt(D), noise_variance)
+
+
+def sample(pair, rows, seed, scales=(1.0, 1.0)):
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((rows, len(pair.target)))
+    noise = np.sqrt(pair.noise_variance) * rng.standard_normal(rows)
+    W, S = Z @ pair.weak_basis * scales[0], Z @ pair.strong_basis * scales[1]
+    return W, S, Z @ pair.target + noise
+
+
+def grid(n, N, penalty=0.0):
+    return Grid(np.array(n), np.array(N), penalty)
+
+
+def prediction(W, S, y, points, energy=1.0):
+    return predict(read_moments(W, S, read_labels(y, None), None, energy), points, None)
+
+
+def test_geometry_is_that_of_the_whitened_features():
+    W, S, y = sample(generic_pair(), 500, 0)
+    found = prediction(W, S, y, grid([40], [60])).whole
+    expected = Geometry.from_features(top_eigenspace(W, 14), top_eigenspace(S, 10), y, 0.0)
+    for name in ("d_sw", "rho_w", "rho_s", "missed", "leaked"):
+        assert found[name] == pytest.approx(getattr(expected, name))
+    risks = exact.expected_risks(expected, 40, 60)
+    for model in MODELS:
+        assert found[model][0, 0] == pytest.approx(float(getattr(risks, model)))
+
+
+def test_leaving_a_block_out_is_measuring_the_other_rows():
+    W, S, y = sample(generic_pair(), 500, 0)
+    points = grid([12, 40], [8, 60])
+    found = prediction(W, S, y, points)
+    kept = np.arange(500) % 20 != 7
+    without = Geometry.from_features(W[kept], S[kept], y[kept], 0.0)
+    assert found.left_out["missed"][7] == pytest.approx(without.missed)
+    assert found.left_out["student"][7, 1, 1] == pytest.approx(
+        exact.expected_risks(without, 40, 60).student
+    )
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.02])
+def test_theory_of_ridge_at_the_measured_spectra(penalty):
+    """Among very many rows the prediction is that of the population."""
+    pair = generic_pair()
+    scales = np.arange(1.0, 15) ** -0.5, np.arange(1.0, 11) ** -0.5
+    points = grid([7, 30], [6, 40], penalty)
+    found = prediction(*sample(pair, 40_000, 1, scales), points).whole
+    truth = ridge.expected_risks(
+        pair, points.n[:, None], points.N, penalty, penalty, *(s**2 for s in scales)
+    )
+    for model in MODELS:
+        np.testing.assert_allclose(
+            found[model], getattr(truth, model) + pair.noise_variance, rtol=0.03
+        )
+
+
+def test_the_jackknife_removes_the_bias_of_the_theory_of_ridge():
+    pair = generic_pair()
+    scales = np.arange(1.0, 15) ** -0.5, np.arange(1.0, 11) ** -0.5
+    points = grid([7], [40], 1e-3)
+    truth = float(
+        ridge.expected_risks(pair, 7, 40, 1e-3, 1e-3, *(s**2 for s in scales)).student
+        + pair.noise_variance
+    )
+    corrected, left_out = np.array(
+        [
+            [float(found.whole["student"][0, 0]), float(found.left_out["student"].mean())]
+            for seed in range(150)
+            for found in [prediction(*sample(pair, 200, 100 + seed, scales), points)]
+        ]
+    ).T
+    plug_in = (corrected + 19 * left_out) / 20
+    assert abs(mean(corrected).z_score(truth)) < 3
+    assert mean(plug_in).z_score(truth) < -4
+
+
+def test_columns_of_labels_are_added():
+    pair = generic_pair()
+    W, S, one = sample(pair, 400, 2)
+    two = sample(pair, 400, 2)[2] * 0.5 + W[:, 0] - S[:, 1]
+    points = grid([7, 40], [6, 60])
+    together = prediction(W, S, np.column_stack([one, two]), points)
+    apart = [prediction(W, S, y[:, None], points) for y in (one, two)]
+    for model in MODELS:
+        for part in ("whole", "left_out"):
+            np.testing.assert_allclose(
+                getattr(together, part)[model],
+                sum(getattr(each, part)[model] for each in apart),
+                rtol=1e-8,
+            )
+
+
+def test_ridgeless_predictions_ignore_the_bases_of_the_features():
+    W, S, y = sample(generic_pair(), 400, 3)
+    T = np.random.default_rng(0).standard_normal((14, 14))
+    one, two = (prediction(X, S, y, grid([40], [60])) for X in (W, W @ T))
+    for name, values in one.whole.items():
+        np.testing.assert_allclose(values, two.whole[name], rtol=1e-7)
+
+
+def test_points_at_a_threshold_have_no_prediction_and_others_have():
+    W, S, y = sample(generic_pair(), 400, 4)
+    found = prediction(W, S, y, grid([14, 40], [10, 60])).whole
+    assert np.isnan(found["weak"]).tolist() == [[True, True], [False, False]]
+    assert np.isnan(found["student"]).tolist() == [[True, True], [True, False]]
+    assert np.isfinite(found["baseline"]).all()
+
+
+def test_canonical_correlations_and_what_chance_makes_of_them():
+    pair = generic_pair()
+    W, S, y = sample(pair, 20_000, 5)
+    found = canonical_correlations(read_moments(W, S, read_labels(y, None), None, 1.0))
+    cosines = np.sort(np.cos(canonical_angles(pair.weak_basis, pair.strong_basis)))[::-1]
+    np.testing.assert_allclose(found, cosines, atol=0.03)
+
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((2000, 500))
+    largest = canonical_correlations(
+        read_moments(X[:, :300], X[:, 300:], read_labels(X[:, 0], None), None, 1.0)
+    )[0]
+    assert largest == pytest.approx(chance_correlation(300, 200, 2000), rel=0.02)
+    assert chance_correlation(30, 20, 40) == 1
