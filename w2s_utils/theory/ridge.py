@@ -147,7 +147,9 @@ def student_terms(
     student = _fit(spectrum_s, d_s, N, alpha_s, ("N", "alpha_s", "spectrum_s"), *how, sizes_s)
 
     mean = teacher.mean_factors * beta_w
-    variance, common = teacher.errors(beta_w, pair.noise_variance + pair.rho_w)
+    variance, common = teacher.errors(
+        beta_w, teacher.noise_factor * (pair.noise_variance + pair.rho_w)
+    )
     # The same along the student's directions.
     mean_s = mean @ overlap.T
     variance_s = variance @ (overlap**2).T + (common @ overlap.T) ** 2
@@ -227,7 +229,8 @@ def expected_risks(
     ) -> Array:
         fit = _fit(spectrum, len(beta), m, alpha, names, finite_size, strict, sizes)
         bias = np.sum(((1 - fit.mean_factors) * beta) ** 2, axis=-1)
-        return np.asarray(bias + fit.error_power(beta**2, pair.noise_variance + rho) + rho)
+        noise = fit.noise_factor[..., 0] * (pair.noise_variance + rho)
+        return np.asarray(bias + fit.error_power(beta**2, noise) + rho)
 
     weak = pair.weak_target, pair.rho_w, spectrum_w, alpha_w, sizes_w
     strong = pair.strong_target, pair.rho_s, spectrum_s, alpha_s, sizes_s
@@ -269,16 +272,16 @@ class _Fit:
     noise_shares: Array  # variance of each coefficient, of a unit of noise
     order: Array
     delta: Array
-    noise_factor: Array  # of the label noise, from inputs of unequal size
+    noise_factor: Array  # of noise that is independent of the sizes of the inputs
 
-    def errors(self, beta: Array, noise: float) -> tuple[Array, Array]:
+    def errors(self, beta: Array, noise: Array) -> tuple[Array, Array]:
         """Covariance of the coefficients as diag(first) + second second^T."""
         S, e = self.factors, self.order
         lost = (1 - S) * beta
         power = lost**2
         first, second = (np.sum(S**k * power, axis=-1, keepdims=True) for k in (1, 2))
         variance = (
-            (power.sum(axis=-1, keepdims=True) + self.noise_factor * noise) * self.noise_shares
+            (power.sum(axis=-1, keepdims=True) + noise) * self.noise_shares
             + e**2 * S**2 * (3 * second - (2 + 4 * self.delta) * first)
             + 2 * e**2 * S**3 * first
         )
@@ -293,7 +296,7 @@ class _Fit:
         )
         return np.asarray(
             np.sum(weights * (1 - S) ** 2 * beta_squared, axis=-1)
-            + (self.noise_factor * self.noise_shares).sum(axis=-1) * noise
+            + self.noise_shares.sum(axis=-1) * noise
         )
 
 

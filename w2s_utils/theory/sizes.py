@@ -85,7 +85,7 @@ class Sizes:
     samples : ndarray
         Effective number of samples, at most m.
     noise : ndarray
-        Factor of the label noise's variance.
+        Factor of the variance of noise that is independent of the sizes.
     """
 
     kappa: Array
@@ -131,7 +131,9 @@ def effective_samples(
 
     which is that of m/q samples and noise times :math:`\eta/q`. Interpolation without ridge
     (m < d) has :math:`q=1` and :math:`\eta=\mathbb E\,r^{-2}`. Label noise and what the features
-    miss are taken to be independent of the sizes.
+    miss are taken to be independent of the sizes. A student's pseudo-labels are linear in the
+    inputs, and what it cannot fit of them grows with the size: it comes with q in place of
+    :math:`\eta`, as noise that is not multiplied.
     """
     var = variances(spectrum, "spectrum")
     r2 = variances(sizes, "sizes")
