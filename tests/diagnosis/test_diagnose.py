@@ -115,7 +115,7 @@ def test_inputs_of_unequal_size_are_allowed_for():
     ):
         predicted = float(d.risk[model].value[0, 0])
         assert abs(predicted / measured - 1) < 0.15
-        assert abs(predicted - measured) < abs(float(getattr(plain, model)) - measured) / 2
+        assert abs(predicted - measured) < 0.6 * abs(float(getattr(plain, model)) - measured)
 
 
 def test_ridge_and_few_samples_are_left_to_the_theory_of_ridge():

@@ -268,7 +268,7 @@ def diagnose(
     if sizes_N is None:
         sizes_N = _round(np.geomspace(1.5 * d_s + 2, 100 * d_s, GRID_POINTS))
     grid = Grid(sizes_n, sizes_N, ridge)
-    searched = grid.finer(d_s)
+    searched = grid.finer(d_w, d_s)
     prediction = predict(moments, searched, noise_variance)
     if further is not None and np.isnan(prediction.whole["noise"]):
         raise ValueError("replicates hold no label: every value is missing.")

@@ -51,9 +51,10 @@ class Grid:
         enough_n, enough_N = self.n > max(d_w, d_s) + 1, self.N > d_s + 1  # noqa: SIM300
         return (self.ridge == 0) & enough_n[:, None] & enough_N
 
-    def finer(self, d_s: int) -> Grid:
+    def finer(self, d_w: int, d_s: int) -> Grid:
         """Grid with more N, to search for the one at which the student overtakes a model."""
-        more = np.geomspace(max(d_s / 10, 2), 1000 * d_s, SEARCHED).astype(np.int64)
+        least = d_s + 2 if self.exact(d_w, d_s).all() else max(d_s // 10, 2)
+        more = np.geomspace(least, 1000 * d_s, SEARCHED).astype(np.int64)
         return replace(self, N=np.union1d(self.N, more))
 
 
