@@ -246,8 +246,8 @@ def diagnose(
     (`theory.sizes`). Label noise and what the features miss count as independent of the size
     (`inflation_w`, `inflation_s` near 1).
 
-    *Large files.* The rows are read in blocks, twice, and summed in double precision. Memory is that
-    of 20 matrices of the retained directions of both sets and the labels, not of the rows: 1.0 GB
+    *Large files.* The rows are read in blocks, twice, and summed in double precision. Memory is
+    that of 20 matrices of the retained directions of both sets and the labels: 1.0 GB
     for two sets of 200,000 x 1,024 half-precision numbers, in about 140 s of processor time.
 
     *Constant columns.* One constant column is an intercept, and legal. More are no error either:
