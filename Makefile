@@ -18,11 +18,11 @@ bench: ## measure the samplers against a direct simulation and rewrite the book'
 serve: ## show the built book on localhost (PORT=8000)
 	@$(PYTHON) bootstrap.py serve $(PORT)
 
-lock: ## resolve pyproject.toml into requirements.lock
+lock: ## resolve pyproject.toml into requirements.lock, without the extra vision and its torch
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip install --quiet uv
-	build/uv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
+	build/uv/bin/uv pip compile pyproject.toml --extra text --extra cluster --extra book --extra dev \
+		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o requirements.lock
 
 clean: ## remove all that was built, the virtual environment too
 	rm -rf build .venv

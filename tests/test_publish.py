@@ -228,12 +228,14 @@ def test_key_depends_on_the_package_python_and_every_installed_version(
     keys.add(publish.environment_key())
     (package / "module.py").rename(package / "renamed.py")
     keys.add(publish.environment_key())
+    (package / "manifest.json").write_text("{}")
+    keys.add(publish.environment_key())
     monkeypatch.setattr(sys, "version", "3.99")
     keys.add(publish.environment_key())
     numpy = SimpleNamespace(name="numpy", version="99")
     monkeypatch.setattr(metadata, "distributions", lambda: [numpy])
     keys.add(publish.environment_key())
-    assert len(keys) == 5
+    assert len(keys) == 6
     assert publish.environment_key() in keys
 
 

@@ -255,6 +255,35 @@ def sst2(
         _save(labels, reviews.labels)
 
 
+@features.command("colored-mnist")
+def colored_mnist(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Features to write, as .npz.", show_default="the shipped file"
+        ),
+    ] = None,
+) -> None:
+    """Features of ColoredMNIST by EfficientNet-Lite: make the file that is shipped anew.
+
+    Needs the extra vision; takes minutes. The manifest goes beside the file, as .json.
+
+    w2s features colored-mnist --out mine.npz
+    """
+    from w2s_utils.tasks import colored_mnist as task
+    from w2s_utils.tasks.packages import FetchError
+
+    path = out or task.PACK
+    with _request():
+        if path.suffix != ".npz":
+            raise ValueError(f"{path} must end in .npz.")
+        try:
+            task.make_pack(path)
+        except FetchError as error:
+            raise publish.BuildError(str(error)) from error
+    typer.echo(f"{task.IMAGES:,} images: {path}")
+
+
 def _check_outputs(*files: Path | None) -> None:
     """Refuse what could not be written, before hours are spent."""
     for file in files:

@@ -289,10 +289,12 @@ class Task:
 def environment_key() -> str:
     """Hash what every output depends on: Python, all installed packages and this one's sources.
 
-    The hashes of the data are written in these sources, so they count too.
+    The hashes of the data are written in these sources and in the manifests of what is shipped, so
+    they count too.
     """
     installed = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
-    return _digest(sys.version, installed, _tree_digest(PACKAGE, "*.py"))
+    sources = [_tree_digest(PACKAGE, pattern) for pattern in ("*.py", "*.json")]
+    return _digest(sys.version, installed, sources)
 
 
 def _tree_digest(folder: Path, pattern: str = "*") -> str:
