@@ -37,10 +37,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_utils._files import write_atomically
 from w2s_utils._validate import Array
 from w2s_utils.tasks import efficientnet
 from w2s_utils.tasks.base import Task
-from w2s_utils.tasks.packages import Artifact, fetch, write_atomically
+from w2s_utils.tasks.packages import Artifact, fetch
 
 IMAGES = 5000
 """Images of the task, 500 of each digit."""
