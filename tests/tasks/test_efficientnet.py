@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from w2s_utils.tasks import colored_mnist
-from w2s_utils.tasks.colored_mnist import FEATURES, paint
-from w2s_utils.tasks.efficientnet import WEIGHTS, pooled_outputs
+from w2s_utils.tasks.colored_mnist import FEATURES
+from w2s_utils.tasks.efficientnet import REQUIRED, WEIGHTS, pooled_outputs
 from w2s_utils.tasks.packages import fetch
 
 
@@ -15,16 +15,24 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
         pooled_outputs(np.zeros((1, 28, 28, 3), np.uint8), FEATURES)
 
 
-def test_shipped_features_are_made_anew():
-    """On the first images of each digit, up to the rounding to float16 of the largest values."""
-    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra vision")
-    data = colored_mnist.load()
-    rows = np.arange(0, len(data.digits), 100)
-    anew = pooled_outputs(paint(data.gray[rows], data.colors[rows]), FEATURES)
+def test_a_remade_pack_holds_the_shipped_features(tmp_path, monkeypatch):
+    """On images of each digit, up to the rounding to float16 of the largest values."""
+    for package in REQUIRED:
+        pytest.importorskip(package, reason="needs the extra vision")
+    shipped = colored_mnist.load()
+    rows = np.arange(0, len(shipped.digits), 100)
+    monkeypatch.setattr(
+        colored_mnist, "_read_digits", lambda: (shipped.digits[rows], shipped.gray[rows])
+    )
+    monkeypatch.setattr(colored_mnist, "draw_colors", lambda *_: shipped.colors[rows])
+    colored_mnist.make_pack(tmp_path / "mine.npz")
+    anew = colored_mnist._read_pack(tmp_path / "mine.npz")
+    assert set(anew) == {"colors", *FEATURES}
     for name in FEATURES:
-        shipped = data.features(name)[rows]
-        np.testing.assert_allclose(anew[name], shipped, rtol=2**-10, atol=1e-4)
-        assert np.abs(anew[name] - shipped[::-1]).max() > 0.1
+        of_pack = shipped.pack[name][rows].astype(float)
+        assert anew[name].dtype == np.float16
+        np.testing.assert_allclose(anew[name].astype(float), of_pack, rtol=2**-10, atol=1e-4)
+        assert np.abs(anew[name] - of_pack[::-1]).max() > 0.1
 
 
 def test_whole_forward_pass_of_the_packaged_network():

@@ -29,7 +29,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ class ColoredMNIST:
     colors: NDArray[np.uint8]
     pack: Mapping[str, NDArray[np.float16]]
 
-    @property
+    @cached_property
     def target(self) -> Array:
         """Mean f of the label, -1 or 1, given the image; (M,)."""
         says = _log_odds(LABEL_FLIPS) * np.where(self.digits < 5, 1, -1)

@@ -1,7 +1,7 @@
 """EfficientNet-Lite, pretrained on ImageNet: spatial means of the outputs of its blocks.
 
 The networks of [1]_ without squeeze-and-excitation and with ReLU6, run by torch on the CPU in
-float32. This needs the extra ``vision``; nothing else in the package does.
+float32. This needs the extra ``vision``.
 
 References
 ----------
@@ -9,12 +9,13 @@ References
    ICML 2019.
 """
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_utils.tasks import progress
+from w2s_utils.tasks.embedding import require
 from w2s_utils.tasks.packages import Artifact, fetch
 
 SIZE = 64
@@ -24,7 +25,7 @@ BATCH = 100
 """Images that go through a network at once."""
 
 REQUIRED = ("torch", "efficientnet_lite_pytorch")
-"""Packages of the extra ``vision``."""
+"""Packages of the extra ``vision`` that make the features."""
 
 WEIGHTS = tuple(
     Artifact(
@@ -82,15 +83,7 @@ def pooled_outputs(
     FetchError
         If weights are needed and cannot be downloaded.
     """
-    try:
-        import torch
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as missing:
-        raise ImportError(
-            f"Image features need the package {missing.name}: install w2s-utils[vision]."
-        ) from missing
-    from rich.console import Console
-    from rich.progress import track
+    torch, networks = (require(name, "Image features", "w2s-utils[vision]") for name in REQUIRED)
 
     pooled: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
     for number, artifact in enumerate(WEIGHTS):
@@ -98,18 +91,12 @@ def pooled_outputs(
         if not wanted:
             continue
         # The size matters: it sets the padding of every convolution.
-        network = EfficientNet.from_name(f"efficientnet-lite{number}", image_size=SIZE)
+        network = networks.EfficientNet.from_name(f"efficientnet-lite{number}", image_size=SIZE)
         weights = torch.load(fetch(artifact).directory / "weights.pth", weights_only=True)
         network.load_state_dict(weights)
         network.eval()
-        shown = track(
-            range(0, len(images), BATCH),
-            description=f"features lite{number}",
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
-        for start in shown:
+        starts = range(0, len(images), BATCH)
+        for start in progress.shown(starts, f"features lite{number}"):
             x = torch.from_numpy(images[start : start + BATCH]).permute(0, 3, 1, 2).float()
             x = torch.nn.functional.interpolate(x, size=(SIZE, SIZE), mode="bilinear")
             with torch.inference_mode():
