@@ -57,7 +57,7 @@ def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float) -> Array:
     >>> class_probabilities([[1.0]], W).round(4)
     array([[0.25, 0.75]])
     """
-    X, Y = real_array(X, "X", 2), probability_rows(labels, "labels")
+    X, Y = real_array(X, "X", 2), _probability_rows(labels, "labels")
     rows = same_rows(X=X, labels=Y)
     if not (np.isfinite(ridge) and ridge > 0):
         raise ValueError(f"ridge must be finite and > 0, got {ridge}.")
@@ -156,7 +156,7 @@ def run_grid(
         the number of rows at some point.
     """
     W, S = real_array(weak, "weak", 2), real_array(strong, "strong", 2)
-    target = probability_rows(target, "target")
+    target = _probability_rows(target, "target")
     rows = same_rows(weak=W, strong=S, target=target)
     points = list(points)
     for n, N in points:
@@ -193,14 +193,8 @@ def run_grid(
     return pd.DataFrame(records)
 
 
-def probability_rows(values: ArrayLike, name: str) -> Array:
-    """Return `values` as an (n, K) array whose rows are probabilities of K >= 2 classes.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
-    """
+def _probability_rows(values: ArrayLike, name: str) -> Array:
+    """Return `values` as an (n, K) array whose rows are probabilities of K >= 2 classes."""
     array = real_array(values, name, 2)
     if array.shape[1] < 2:
         raise ValueError(f"{name} must have a column a class, at least 2, got shape {array.shape}.")

@@ -115,15 +115,6 @@ def test_classes_are_drawn_with_their_probabilities(flips):
     assert abs(z) < 4
 
 
-def test_task_offers_the_labels_at_its_rate(data):
-    task = data.task(0.1)
-    assert task.noise_variance == data.noise_variance(0.1)
-    assert np.array_equal(
-        task.draw_labels(np.random.default_rng(5)), data.draw_labels(0.1, np.random.default_rng(5))
-    )
-    assert task.features("lite0-7").shape == (IMAGES, 80)
-
-
 def test_paint_uses_one_channel():
     gray = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
     images = paint(gray, np.array([0, 1], np.uint8))
@@ -133,9 +124,17 @@ def test_paint_uses_one_channel():
 
 
 @pytest.mark.parametrize("flips", [-0.1, 0.5, np.nan])
-def test_rates_out_of_range_are_refused(flips):
+@pytest.mark.parametrize(
+    "ask",
+    [
+        ColoredMNIST.noise_variance,
+        ColoredMNIST.class_probabilities,
+        lambda data, flips: data.draw_labels(flips, np.random.default_rng(0)),
+    ],
+)
+def test_rates_out_of_range_are_refused(ask, flips):
     with pytest.raises(ValueError, match=r"flips must be a rate in \[0, 0.5\)"):
-        toy().task(flips)
+        ask(toy(), flips)
 
 
 def test_unknown_features_are_refused(data):

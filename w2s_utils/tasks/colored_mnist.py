@@ -29,7 +29,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,6 @@ from numpy.typing import NDArray
 from w2s_utils._files import write_atomically
 from w2s_utils._validate import Array
 from w2s_utils.tasks import efficientnet
-from w2s_utils.tasks.base import Task
 from w2s_utils.tasks.packages import Artifact, fetch
 
 IMAGES = 5000
@@ -196,16 +195,6 @@ class ColoredMNIST:
         if name not in self.pack:
             raise ValueError(f"name must be one of {', '.join(self.pack)}, got {name!r}.")
         return self.pack[name].astype(np.float64)
-
-    def task(self, flips: float) -> Task:
-        """Take labels flipped at a rate as the task's labels."""
-        return Task(
-            name=f"ColoredMNIST, {flips:.0%} of the labels flipped",
-            target=self.target,
-            noise_variance=self.noise_variance(flips),
-            draw_labels=partial(self.draw_labels, flips),
-            features=self.features,
-        )
 
 
 def load() -> ColoredMNIST:
