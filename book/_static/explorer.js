@@ -2,7 +2,7 @@
 // a control. No library: inputs, one SVG and a table. The tests compare it with Python.
 (() => {
   "use strict";
-  const root = document.getElementById("explorer");
+  const root = document.getElementById("w2s-explorer");
 
   // --- The formulas (chapter 4) -------------------------------------------------------------------
 
@@ -48,14 +48,14 @@
   // --- The setting --------------------------------------------------------------------------------
 
   const CONTROLS = {
-    d_w: { symbol: "d_w", name: "dimensions the teacher sees", whole: true, min: 1, max: 1e5, slider: [1, 1000] },
-    d_s: { symbol: "d_s", name: "dimensions the student sees", whole: true, min: 1, max: 1e5, slider: [1, 1000] },
+    d_w: { symbol: "d_w", name: "dimensions the teacher sees", whole: true, min: 1, max: 1e5, scale: [1, 1000] },
+    d_s: { symbol: "d_s", name: "dimensions the student sees", whole: true, min: 1, max: 1e5, scale: [1, 1000] },
     d_sw: { symbol: "d_sw", name: "dimensions both see", whole: true, min: 0, max: 1e5 },
-    n: { symbol: "n", name: "labels", whole: true, min: 1, max: 1e9, slider: [10, 1e6] },
-    N: { symbol: "N", name: "pseudo-labels", whole: true, min: 1, max: 1e9, slider: [10, 1e6] },
-    noise_variance: { symbol: "σ²", name: "label noise", min: 0, max: 1e6, slider: [1e-5, 10] },
-    rho_w: { symbol: "ρ_w", name: "target the teacher misses", min: 0, max: 1e6, slider: [1e-6, 10] },
-    rho_s: { symbol: "ρ_s", name: "target the student misses", min: 0, max: 1e6, slider: [1e-6, 10] },
+    n: { symbol: "n", name: "labels", whole: true, min: 1, max: 1e9, scale: [10, 1e6] },
+    N: { symbol: "N", name: "pseudo-labels", whole: true, min: 1, max: 1e9, scale: [10, 1e6] },
+    noise_variance: { symbol: "σ²", name: "label noise", min: 0, max: 1e6, scale: [1e-5, 10] },
+    rho_w: { symbol: "ρ_w", name: "target the teacher misses", min: 0, max: 1e6, scale: [1e-6, 10] },
+    rho_s: { symbol: "ρ_s", name: "target the student misses", min: 0, max: 1e6, scale: [1e-6, 10] },
     both: { symbol: "ρ_ws", name: "missed by both, % of the smaller ρ", min: 0, max: 100 },
   };
   const GROUPS = {
@@ -117,15 +117,15 @@
   // --- Words --------------------------------------------------------------------------------------
 
   const SUPERSCRIPT = { "-": "⁻", ...Object.fromEntries([..."⁰¹²³⁴⁵⁶⁷⁸⁹"].entries()) };
+  const powerOfTen = (e) => "10" + [...String(e)].map((c) => SUPERSCRIPT[c]).join("");
   function number(x, digits = 3) {
-    if (x === 0) return "0";
-    if (Number.isInteger(x) && Math.abs(x) < 1e7) return x.toLocaleString("en").replaceAll("-", "−");
+    if (x < 0) return `−${number(-x, digits)}`;
+    if (Number.isInteger(x) && x < 1e7) return x.toLocaleString("en");
     const [mantissa, e] = x.toExponential(digits - 1).split("e");
-    if (e >= -3 && e < 6) return Number(x.toPrecision(digits)).toString().replaceAll("-", "−");
-    const power = "10" + [...String(Number(e))].map((c) => SUPERSCRIPT[c]).join("");
-    return Number(mantissa) === 1 ? power : `${Number(mantissa)}·${power}`;
+    if (e >= -3 && e < 6) return String(Number(x.toPrecision(digits)));
+    return (Number(mantissa) === 1 ? "" : `${Number(mantissa)}·`) + powerOfTen(Number(e));
   }
-  const percent = (x) => `${Number((100 * x).toPrecision(x < 0.1 ? 2 : 3))} %`;
+  const percent = (x) => x > 0 && x < 1e-4 ? "< 0.01 %" : `${Number((100 * x).toPrecision(x < 0.1 ? 2 : 3))} %`;
 
   /** -1, 0 or 1 as a is below, equal to or above b, but for rounding. */
   const compare = (a, b) => (Math.abs(a - b) <= 1e-12 * Math.max(a, b) ? 0 : Math.sign(a - b));
@@ -166,9 +166,9 @@
     const inherited = s.d_sw / s.d_w;
     const left = e.k * (1 - inherited);
     if (e.v > 0) {
-      const rest = s.d_sw === s.d_w ? "all of it inherited"
-        : `${percent(inherited)} inherited and ${percent(left)} left of what N pseudo-labels ${e.k < 1 ? "average out" : "should average out, but N ≤ 2 d_s + 1 is too few"}`;
-      reasons.push(`Of its teacher’s variance the student keeps ${percent(inherited + left)}: ${rest}.`);
+      const rest = e.k < 1 ? "left when N pseudo-labels average the rest" : "from the rest, which N ≤ 2 d_s + 1 pseudo-labels do not average down";
+      const sources = s.d_sw === s.d_w ? "all is inherited" : `${percent(inherited)} inherited, and ${percent(left)} ${rest}`;
+      reasons.push(`Of its teacher’s variance the student keeps ${percent(inherited + left)}: ${sources}.`);
     }
     const saved = e.v * (s.d_w - s.d_sw) * (1 - e.k);
     if (saved || e.lost) {
@@ -232,17 +232,17 @@
 
   /** Value at a slider's position: logarithmic, with 0 at the left end where 0 is allowed. */
   function valueAt(key, position) {
-    const { slider, min, whole } = CONTROLS[key];
+    const { scale, min, whole } = CONTROLS[key];
     if (key === "d_sw" || key === "both") return position;
     if (position === 0 && min === 0) return 0;
-    const value = slider[0] * (slider[1] / slider[0]) ** (position / STEPS);
+    const value = scale[0] * (scale[1] / scale[0]) ** (position / STEPS);
     return whole ? Math.round(value) : Number(value.toPrecision(3));
   }
   function positionOf(key, value) {
-    const { slider } = CONTROLS[key];
+    const { scale } = CONTROLS[key];
     if (key === "d_sw" || key === "both") return value;
     if (value === 0) return 0;
-    const share = Math.log(value / slider[0]) / Math.log(slider[1] / slider[0]);
+    const share = Math.log(value / scale[0]) / Math.log(scale[1] / scale[0]);
     return Math.min(Math.max(Math.round(STEPS * share), 0), STEPS);
   }
 
@@ -250,7 +250,7 @@
     const { symbol, name, whole } = CONTROLS[key];
     const field = make("input", { id: `explorer-${key}`, type: "number", step: whole ? 1 : "any", inputmode: "decimal" });
     const slider = make("input", { type: "range", min: 0, max: STEPS, step: 1, "aria-label": `${symbol.replace("_", " ")}, ${name}: slider` });
-    const label = make("label", { for: field.id }, make("b", {}, ...withIndices(symbol)), ` ${name}`);
+    const label = make("label", { for: field.id }, make("b", {}, ...(symbol.includes("_") ? withIndices(symbol) : [make("i", {}, symbol)])), ` ${name}`);
     field.addEventListener("input", () => change(key, field.value === "" ? NaN : Number(field.value), field));
     field.addEventListener("blur", () => show());
     slider.addEventListener("input", () => change(key, valueAt(key, Number(slider.value)), slider));
@@ -276,20 +276,20 @@
 
   /** Write the setting into the controls, but not into the one in use. */
   function showControls(inUse) {
-    for (const [key, { field, slider, min, max, symbol }] of Object.entries(CONTROLS)) {
+    for (const [key, { field, slider, min, max }] of Object.entries(CONTROLS)) {
       const value = setting[key];
       const top = key === "d_sw" ? Math.min(setting.d_w, setting.d_s) : max;
       Object.assign(field, { min, max: top, disabled: key === "both" && nested(setting) });
       slider.disabled = field.disabled;
       if (key === "d_sw" || key === "both") slider.max = top;
       if (field !== inUse) {
-        field.value = Number(value.toPrecision(Number.isInteger(value) ? 15 : 4));
+        const rounded = Number(value.toPrecision(4));
+        field.value = Number.isInteger(value) ? value : rounded < 1e-3 ? rounded.toExponential() : rounded;
         field.removeAttribute("aria-invalid");
       }
       // A slider that already stands for the value stays: small whole numbers have many positions.
       if (slider !== inUse && valueAt(key, Number(slider.value)) !== value) slider.value = positionOf(key, value);
       slider.setAttribute("aria-valuetext", number(value));
-      slider.style.setProperty("--filled", `${(100 * slider.value) / slider.max || 0}%`);
     }
     for (const button of presets.children) {
       const same = Object.entries(PRESETS[button.dataset.preset]).every(([key, value]) => setting[key] === value);
@@ -323,7 +323,7 @@
       if (!given.has(key)) continue;
       const value = given.get(key).trim() === "" ? NaN : Number(given.get(key));
       const problem = objection(key, value, setting);
-      if (problem) notes.push(`The address was not followed: ${problem}`);
+      if (problem) notes.push(`Not taken from the address: ${problem}`);
       else setting[key] = value;
     }
     if (given.get("axis") === "n" || given.get("axis") === "N") axis = given.get("axis");
@@ -358,7 +358,7 @@
   function draw(now) {
     const width = Math.max(chart.clientWidth, 240);
     const height = Math.round(Math.min(Math.max(0.56 * width, 215), 360));
-    const [left, right, top, bottom] = [width < 420 ? 46 : 58, 12, 10, 40];
+    const [left, right, top, bottom] = [48, 22, 8, 22];
     const [low, high] = range();
     const points = Array.from({ length: 401 }, (_, i) => {
       const x = low * (high / low) ** (i / 400);
@@ -379,7 +379,7 @@
     const parts = [make("clipPath", { id: "explorer-clip" }, make("rect", { x: left, y: top, width: width - left - right, height: height - top - bottom }))];
     for (const x of ticks(low, high)) {
       parts.push(make("line", { class: "grid", x1: X(x), x2: X(x), y1: top, y2: height - bottom }));
-      parts.push(make("text", { x: X(x), y: height - bottom + 16, "text-anchor": "middle" }, x < 1e5 ? number(x) : number(x + 0.1, 1)));
+      parts.push(make("text", { x: X(x), y: height - bottom + 16, "text-anchor": "middle" }, x < 1e5 ? number(x) : powerOfTen(Math.log10(x))));
     }
     for (const y of ticks(floor, roof)) {
       parts.push(make("line", { class: "grid", x1: left, x2: width - right, y1: Y(y), y2: Y(y) }));
@@ -398,12 +398,10 @@
         parts.push(make("path", { class: `marker ${model}`, d: MARKERS[model], transform: `translate(${at} ${Y(now.risks[model])})` }));
       }
     }
-    const title = axis === "N" ? "pseudo-labels N" : "labels n";
-    parts.push(make("text", { x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, title));
     picture.replaceChildren(...parts);
     picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const defined = models.filter((model) => now.risks[model] !== null).map((model) => `${MODELS[model][0]} ${number(now.risks[model])}`);
-    picture.setAttribute("aria-label", `Expected excess risk against ${title}, both axes logarithmic; at ${number(setting[axis])}: ${defined.join(", ") || "none defined"}.`);
+    picture.setAttribute("aria-label", `Expected excess risk against ${axis === "N" ? "pseudo-labels N" : "labels n"}, both axes logarithmic; at ${number(setting[axis])}: ${defined.join(", ") || "none defined"}.`);
     picture.onpointerdown = picture.onpointermove = (event) => {
       if (!(event.buttons & 1)) return;
       const share = (event.clientX - picture.getBoundingClientRect().left - left) / (width - left - right);
@@ -418,12 +416,12 @@
     showControls(inUse);
     const [headline, reasons] = verdict(setting, now);
     if (words.textContent !== headline) words.textContent = headline;
-    why.replaceChildren(...withIndices(reasons.join(" ")));
+    why.replaceChildren(...reasons.map((reason) => make("li", {}, ...withIndices(reason))));
     const ratio = (value, missing) => exactly(value, value === null ? missing : number(value));
     pgr.replaceChildren(ratio(now.pgr, "–"));
     opr.replaceChildren(ratio(now.opr, "–"));
     const noGap = now.risks.student !== null && now.pgr === null;
-    pgrMeaning.textContent = noGap ? "undefined: the teacher is no worse than the ceiling" : "of the gap from teacher to ceiling recovered";
+    pgrMeaning.textContent = noGap ? "undefined: the teacher is no worse than the ceiling" : "of the gap to the ceiling recovered";
     for (const [model, cell] of Object.entries(cells)) {
       const lack = lacking(model, setting);
       const value = now.risks[model];
@@ -450,7 +448,6 @@
     });
     presets.append(button);
   }
-  const note = make("p", { class: "note", role: "status" });
   const spaces = make("div", { class: "spaces", "aria-hidden": "true" }, make("div", { class: "weak" }), make("div", { class: "student" }), make("div", { class: "shared" }));
   const controls = make("form", { class: "controls", "aria-label": "Setting" });
   for (const [legend, keys] of Object.entries(GROUPS)) {
@@ -459,7 +456,7 @@
   controls.addEventListener("submit", (event) => event.preventDefault());
 
   const words = make("p", { class: "verdict", role: "status" });
-  const why = make("p", { class: "why" });
+  const why = make("ul", { class: "why" });
   const [pgr, opr] = [make("span", { class: "value" }), make("span", { class: "value" })];
   const pgrMeaning = make("small");
   const ratios = make("div", { class: "ratios" },
@@ -467,7 +464,8 @@
     make("p", {}, make("b", {}, "OPR"), " ", opr, " ", make("small", {}, "baseline’s risk over student’s")));
 
   const picture = make("svg", { role: "img", class: "plot" });
-  const chart = make("div", { class: "chart" }, picture);
+  const note = make("p", { class: "note", role: "status" });
+  const chart = make("div", { class: "chart" }, picture, note);
   const axes = make("fieldset", { class: "axes" }, make("legend", {}, "Excess risk against"));
   for (const [value, text] of [["N", "pseudo-labels N"], ["n", "labels n"]]) {
     const option = make("input", { type: "radio", name: "explorer-axis", value });
@@ -500,8 +498,10 @@
 
   root.replaceChildren(
     presets,
-    make("div", { class: "answer" }, make("div", { class: "stays" }, words, ratios, chart), axes, why, table, stack, partTable),
-    make("div", { class: "question" }, controls, note),
+    make("div", { class: "answer" }, words, ratios, chart, axes),
+    make("div", { class: "question" }, controls),
+    make("div", { class: "details" }, table, why),
+    make("div", { class: "anatomy" }, partTable, stack),
   );
   let drawn = 0;
   new ResizeObserver(() => {
