@@ -192,6 +192,27 @@ def test_the_student_needs_no_baseline(page):
     # target: rho_ws = rho_s, nothing leaks.
     assert student == pytest.approx(5 * v + (0.5 - 0.2) + 0.2)
     assert said["verdict"] == "The student equals its teacher."
+    assert said["ratios"][0] in (0, None)  # and not what rounding leaves of zero
+
+
+def test_the_reasons_add_up_to_the_verdict(page):
+    target = np.sqrt(np.repeat([0.1 / 5, 0.3 / 5, 0.4 / 15, 0.2], [5, 5, 15, 1]))
+    pair = GaussianPair.aligned(d_w=20, d_s=10, d_sw=5, target=target, noise_variance=1.0)
+    open_setting(page, **link_to(pair, 100, 100))
+    risks, terms = exact.expected_risks(pair, 100, 100), exact.student_terms(pair, 100, 100)
+    teacher_variance = risks.weak - pair.rho_w
+    saved, lost = teacher_variance - terms.variance, terms.bias - pair.rho_w
+    why = page.locator(".why").text_content()
+    assert f"saves {saved:.3g} of variance but loses {lost:.3g} to signal" in why
+    assert f"keeps {100 * terms.variance / teacher_variance:.3g}\N{NO-BREAK SPACE}%" in why
+    assert "25\N{NO-BREAK SPACE}% inherited" in why
+    assert f"pays {risks.baseline - pair.rho_s:.3g}" in why
+    assert f"the student {risks.student - pair.rho_s:.3g}" in why
+    open_setting(page, **link_to(pair, 100, 20))  # N < 2 d_s + 1
+    terms = exact.student_terms(pair, 100, 20)
+    why = page.locator(".why").text_content()
+    assert f"adds {terms.variance - teacher_variance:.3g} of variance and loses" in why
+    assert "do not average down" in why
 
 
 @pytest.mark.parametrize("d_sw", [10, 50, 90])

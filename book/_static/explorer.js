@@ -17,6 +17,9 @@
   /** Risk of least squares on m labels, or null where it has no expectation. */
   const fitted = (d, rho, noise, m) => (m > d + 1 ? rho + ((noise + rho) * d) / (m - d - 1) : null);
 
+  /** -1, 0 or 1 as a is below, equal to or above b, but for rounding. */
+  const compare = (a, b) => (Math.abs(a - b) <= 1e-12 * Math.max(a, b) ? 0 : Math.sign(a - b));
+
   /** Expected excess risks and the parts of the student's; null where not defined. */
   function evaluate(s) {
     const both = (s.both / 100) * Math.min(s.rho_w, s.rho_s);
@@ -34,13 +37,14 @@
     const student = taught ? Object.values(parts).reduce((a, b) => a + b) : null;
     const baseline = fitted(s.d_s, s.rho_s, s.noise_variance, s.n);
     const ceiling = fitted(s.d_s, s.rho_s, s.noise_variance, s.n + s.N);
+    const gain = compare(student, weak) === 0 ? 0 : weak - student;
     return {
       risks: { weak, student, baseline, ceiling },
       parts: taught ? parts : null,
       v,
       k,
       lost: (1 + k) * (s.rho_s - both),
-      pgr: taught && weak > ceiling ? (weak - student) / (weak - ceiling) : null,
+      pgr: taught && weak > ceiling ? gain / (weak - ceiling) : null,
       opr: baseline !== null && student > 0 ? baseline / student : null,
     };
   }
@@ -125,10 +129,7 @@
     if (e >= -3 && e < 6) return String(Number(x.toPrecision(digits)));
     return (Number(mantissa) === 1 ? "" : `${Number(mantissa)}·`) + powerOfTen(Number(e));
   }
-  const percent = (x) => x > 0 && x < 1e-4 ? "< 0.01 %" : `${Number((100 * x).toPrecision(x < 0.1 ? 2 : 3))} %`;
-
-  /** -1, 0 or 1 as a is below, equal to or above b, but for rounding. */
-  const compare = (a, b) => (Math.abs(a - b) <= 1e-12 * Math.max(a, b) ? 0 : Math.sign(a - b));
+  const percent = (x) => x > 0 && x < 1e-4 ? "< 0.01\u00a0%" : `${Number((100 * x).toPrecision(x < 0.1 ? 2 : 3))}\u00a0%`;
 
   /** What a model lacks for its expected risk, or "". */
   function lacking(model, s) {
@@ -421,7 +422,7 @@
     pgr.replaceChildren(ratio(now.pgr, "–"));
     opr.replaceChildren(ratio(now.opr, "–"));
     const noGap = now.risks.student !== null && now.pgr === null;
-    pgrMeaning.textContent = noGap ? "undefined: the teacher is no worse than the ceiling" : "of the gap to the ceiling recovered";
+    pgrMeaning.textContent = noGap ? "undefined: the teacher is no worse than the ceiling" : "of the gap to the ceiling";
     for (const [model, cell] of Object.entries(cells)) {
       const lack = lacking(model, setting);
       const value = now.risks[model];
