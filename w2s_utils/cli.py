@@ -42,16 +42,30 @@ def book(
         int | None,
         typer.Option(min=1, help="Notebooks that run at once.", show_default="one a core"),
     ] = None,
+    record_verdicts: Annotated[
+        bool,
+        typer.Option(
+            "--record-verdicts", help="Accept the verdicts on the paper's claims that are found."
+        ),
+    ] = False,
 ) -> None:
     """Execute the notebooks and build the book in build/html.
 
-    Only what has changed since the last build runs again. Examples:
+    Only what has changed since the last build runs again. A verdict on one of the paper's claims
+    that differs from the recorded one fails the build. Examples:
 
     w2s book
 
     w2s book --profile paper --jobs 4
     """
-    publish.build_book(project_root(), profile, jobs, before_execution=fetch, report=typer.echo)
+    publish.build_book(
+        project_root(),
+        profile,
+        jobs,
+        before_execution=fetch,
+        report=typer.echo,
+        record_verdicts=record_verdicts,
+    )
 
 
 class _RunCommand(TyperCommand):
