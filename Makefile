@@ -4,10 +4,13 @@ PROFILE ?= quick
 JOBS ?=
 PORT ?= 8000
 
-.PHONY: book test bench serve lock clean
+.PHONY: book pdf test bench serve lock clean
 
 book: ## execute the notebooks and build the book (PROFILE=quick|paper, JOBS=cores)
 	@$(PYTHON) bootstrap.py book --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
+
+pdf: ## build the book and print it in one PDF, build/book.pdf (PROFILE=quick|paper); needs Chromium
+	@$(PYTHON) bootstrap.py pdf --profile $(PROFILE)
 
 test: ## lint, types, tests, reference values of the notebooks, the book in a browser
 	@$(PYTHON) bootstrap.py test

@@ -68,6 +68,27 @@ def book(
     )
 
 
+@app.command()
+def pdf(
+    profile: Annotated[str, typer.Option(help="As of w2s book.")] = "quick",
+    output: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="The PDF.", show_default="build/book.pdf"),
+    ] = None,
+) -> None:
+    """Build the book and print all of it in one PDF, with Chromium.
+
+    w2s pdf --profile paper --output book.pdf
+    """
+    from w2s_utils.pdf import print_book
+
+    root = project_root()
+    first = publish.build_book(root, profile, before_execution=fetch, report=typer.echo)
+    target = output or root / "build" / "book.pdf"
+    print_book(first.parent.resolve(), publish.page_names(root), target)
+    typer.echo(f"Printed: {target}")
+
+
 class _RunCommand(TyperCommand):
     """Reads ``-p NAME VALUE`` as NAME=VALUE: typer's options repeat or take a pair, not both."""
 

@@ -504,6 +504,11 @@ def _pages(root: Path) -> list[Path]:
     return pages
 
 
+def page_names(root: Path) -> list[str]:
+    """Names of the book's pages, such as ``notebooks/04_w2s_risk``, in its order."""
+    return [page.relative_to(root).with_suffix("").as_posix() for page in _pages(root)]
+
+
 def _tasks(root: Path, pages: Sequence[Path], profile: str) -> list[Task]:
     profiles = root / "notebooks" / "profiles"
     path = profiles / f"{profile}.yaml"
