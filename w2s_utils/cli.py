@@ -42,16 +42,51 @@ def book(
         int | None,
         typer.Option(min=1, help="Notebooks that run at once.", show_default="one a core"),
     ] = None,
+    record_verdicts: Annotated[
+        bool,
+        typer.Option(
+            "--record-verdicts", help="Accept the verdicts on the paper's claims that are found."
+        ),
+    ] = False,
 ) -> None:
     """Execute the notebooks and build the book in build/html.
 
-    Only what has changed since the last build runs again. Examples:
+    Only what has changed since the last build runs again. A verdict on one of the paper's claims
+    that differs from the recorded one fails the build. Examples:
 
     w2s book
 
     w2s book --profile paper --jobs 4
     """
-    publish.build_book(project_root(), profile, jobs, before_execution=fetch, report=typer.echo)
+    publish.build_book(
+        project_root(),
+        profile,
+        jobs,
+        before_execution=fetch,
+        report=typer.echo,
+        record_verdicts=record_verdicts,
+    )
+
+
+@app.command()
+def pdf(
+    profile: Annotated[str, typer.Option(help="As of w2s book.")] = "quick",
+    output: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="The PDF.", show_default="build/book.pdf"),
+    ] = None,
+) -> None:
+    """Build the book and print all of it in one PDF, with Chromium.
+
+    w2s pdf --profile paper --output book.pdf
+    """
+    from w2s_utils.pdf import print_book
+
+    root = project_root()
+    first = publish.build_book(root, profile, before_execution=fetch, report=typer.echo)
+    target = output or root / "build" / "book.pdf"
+    print_book(first.parent.resolve(), publish.page_names(root), target)
+    typer.echo(f"Printed: {target}")
 
 
 class _RunCommand(TyperCommand):
