@@ -14,7 +14,7 @@ import seaborn as sns
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike, NDArray
 
@@ -175,6 +175,7 @@ def label_ratios(
             ax.axhline(nothing, color=COLORS["ceiling"], linewidth=0.8, linestyle=":")
     for ax, label in zip(axes[1], x_labels, strict=True):
         ax.set_xlabel(label)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, **{"loc": "outside upper center", **legend})
 
