@@ -15,7 +15,7 @@ pdf: ## build the book and print it in one PDF, build/book.pdf (PROFILE=quick|pa
 test: ## lint, types, tests, reference values of the notebooks, the book in a browser
 	@$(PYTHON) bootstrap.py test
 
-bench: ## measure the samplers against a direct simulation and rewrite the book's page on it
+bench: ## measure the samplers and the probe sweeps against plain code and rewrite the book's page on it
 	@$(PYTHON) bootstrap.py bench
 
 serve: ## show the built book on localhost (PORT=8000)

@@ -1,4 +1,4 @@
-"""Measure the samplers against a plain direct simulation: ``make bench``.
+"""Measure the samplers and the probe sweeps against plain code: ``make bench``.
 
 CPU time, not wall time, and only ratios of measurements that take turns in one run, so that other
 work on the machine matters little. Writes results.json and the book's page on it; ends with exit
@@ -21,8 +21,11 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import numpy as np
 
 from w2s_utils import sweeps
+from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
+from w2s_utils.probes import probe_sweep
 from w2s_utils.simulation import simulate, simulate_teacher_student
+from w2s_utils.subspaces import random_basis
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -32,6 +35,13 @@ EXCESS_RISK_PANELS = [(10, 1e-2), (90, 1e-2), (90, 4e-4)]
 RATIO_PANELS = [(d_sw, noise) for noise in (1e-2, 1e-1) for d_sw in (10, 50, 90)]
 SIZES = np.linspace(400, 4000, 20).round().astype(int).tolist()
 GRID = [(n, 4000) for n in SIZES] + [(2000, N) for N in SIZES]
+
+# The paper's age regression: rows, columns, test rows, the two sweeps, and the trials of each
+# point. Trials repeat one another, so only some are measured; of the naive one, one.
+ROWS, WEAK_COLUMNS, STRONG_COLUMNS, TEST_ROWS, PUBLISHED_TRIALS = 23_708, 512, 768, 3_708, 10
+PROBE_GRID = [(n, 10_000) for n in np.linspace(800, 2000, 20).astype(int).tolist()]
+PROBE_GRID += [(1600, N) for N in np.linspace(1000, 18_000, 20).astype(int).tolist()]
+PROBE_RIDGE, PROBE_TRIALS = 1e-6, 3
 
 
 def naive_trial(n, N, rng, d_sw=10, noise_variance=1e-2, only_student=False):
@@ -60,6 +70,77 @@ def naive_trial(n, N, rng, d_sw=10, noise_variance=1e-2, only_student=False):
         models.append(fit(X, y, strong))
         models.append(fit(np.vstack([X, Z]), np.concatenate([y, withheld]), strong))
     return [np.sum((b - beta) ** 2) for b in models]
+
+
+def svd_ridge(X, y, ridge):
+    """Ridge regression by the singular value decomposition of the features."""
+    U, s, Vt = np.linalg.svd(X, full_matrices=False)
+    return Vt.T @ (s / (s**2 + len(X) * ridge) * (U.T @ y))
+
+
+def naive_sweep(W, S, draw, f, seed):
+    """Refit all models at every point, as one would write it down; one trial, (points, 4)."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+    order = rng.permutation(ROWS)
+    y = draw(rng)
+    test, pool = order[:TEST_ROWS], order[TEST_ROWS:]
+    errors = []
+    for n, N in PROBE_GRID:
+        labelled, unlabelled = pool[:n], pool[-N:]
+        every = np.concatenate([labelled, unlabelled])
+        teacher = svd_ridge(W[labelled], y[labelled], PROBE_RIDGE)
+        predictions = [
+            W[test] @ teacher,
+            S[test] @ svd_ridge(S[unlabelled], W[unlabelled] @ teacher, PROBE_RIDGE),
+            S[test] @ svd_ridge(S[labelled], y[labelled], PROBE_RIDGE),
+            S[test] @ svd_ridge(S[every], y[every], PROBE_RIDGE),
+        ]
+        errors.append([np.mean((p - f[test]) ** 2) for p in predictions])
+    return np.array(errors)
+
+
+def probe_speed():
+    """CPU seconds of one trial, naive and ours, and the largest relative difference of an error.
+
+    Features with a decaying spectrum, as a network's (condition number 1000), in rotated
+    coordinates; the time does not depend on their values, the difference does.
+    """
+    rng = np.random.default_rng(0)
+    latent = rng.standard_normal((ROWS, STRONG_COLUMNS))
+    S, W = (
+        latent
+        @ random_basis(STRONG_COLUMNS, d, rng)
+        * np.geomspace(1, 1e-3, d)
+        @ random_basis(d, d, rng)
+        for d in (STRONG_COLUMNS, WEAK_COLUMNS)
+    )
+    f = latent[:, :50].sum(axis=1)
+
+    def draw(rng):
+        return f + rng.standard_normal(ROWS)
+
+    results = {}
+
+    def ours(trials):
+        results["ours"] = probe_sweep(
+            W,
+            S,
+            {1: draw},
+            f,
+            PROBE_GRID,
+            trials=trials,
+            test_size=TEST_ROWS,
+            seed=0,
+            ridge=PROBE_RIDGE,
+        )
+
+    def naive():
+        results["naive"] = naive_sweep(W, S, draw, f, seed=0)
+
+    fast = cpu(lambda: ours(PROBE_TRIALS)) / PROBE_TRIALS
+    slow = cpu(naive)
+    first = results["ours"].query("trial == 0")[list(MODELS)].to_numpy()
+    return slow, fast, float(np.abs(first / results["naive"] - 1).max())
 
 
 def cpu(call):
@@ -122,6 +203,8 @@ def measure():
     small = peak_megabytes(lambda: ours(4000, 4000)(100))
     large = peak_megabytes(lambda: ours(10**8, 10**8)(100))
 
+    naive_probes, probes, difference = probe_speed()
+
     def at_least(text, value, target):
         return {"what": text, "value": float(value), "target": target, "relation": "at least"}
 
@@ -136,6 +219,7 @@ def measure():
             **{name: metadata.version(name) for name in ("numpy", "scipy", "w2s-utils")},
         },
         "trials": drawn,
+        "probe_seconds": {"SVD of every fit": naive_probes, "probe_sweep": probes},
         "milliseconds": {
             "direct, four models": 1e3 * naive_ms,
             "simulate": 1e3 * ours_ms,
@@ -152,6 +236,12 @@ def measure():
                 "four risks, peak memory at n = N = 10^8 over that at 4000", large / small, 1.05
             ),
             at_most("all published panels on two cores, seconds", seconds, 30),
+            at_least(
+                "probes, two sweeps of the age regression's shape: times less CPU than SVDs",
+                naive_probes / probes,
+                25,
+            ),
+            at_most("probes, largest relative difference of a test error", difference, 1e-6),
         ],
     }
 
@@ -173,12 +263,20 @@ def render(run):
     times = "\n".join(
         f"| {what} | {number(1e3 * value)} |" for what, value in run["milliseconds"].items()
     )
+    sweeps_of_probes = "\n".join(
+        f"| {what} | {number(value)} |" for what, value in run["probe_seconds"].items()
+    )
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    return f"""# Speed of the samplers
+    return f"""# Speed
 
 The samplers of {{py:mod}}`w2s_utils.simulation` draw the risks of a training set without drawing
 the set. This page compares them with a direct simulation, written plainly: draw all inputs and
 labels, fit each model by NumPy's least squares. The pair is the paper's with $d_{{sw}}=10$.
+
+On real features, {{py:func}}`~w2s_utils.probes.probe_sweep` fits the four models at all sample
+sizes from Gram products that grow with them. It is compared with a singular value decomposition
+for every fit, at the shape of the paper's age regression: {ROWS:,} rows, {WEAK_COLUMNS} weak and
+{STRONG_COLUMNS} strong columns, {len(PROBE_GRID)} points, ridge $10^{{-6}}$.
 
 All numbers are from one run of `make bench` on {run["date"]}
 ({run["machine"]}; {versions}; one BLAS thread). They are CPU times, and what is compared took
@@ -189,6 +287,13 @@ turns. They do not change when the book is built: run `make bench` for your mach
 {rows}
 
 The published panels are nine, with {run["trials"]:,} training sets in all.
+
+| one trial of the probe sweeps | CPU, seconds |
+| --- | ---: |
+{sweeps_of_probes}
+
+The paper has {PUBLISHED_TRIALS} trials; measured were 1 of the decompositions and {PROBE_TRIALS} of
+`probe_sweep`.
 
 | one training set, $n=N=4000$ | CPU, microseconds |
 | --- | ---: |
@@ -201,7 +306,7 @@ direction that matters, {{py:func}}`~w2s_utils.simulation.simulate_teacher_stude
 
 
 def number(value):
-    """Three digits, without an exponent."""
+    """Three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

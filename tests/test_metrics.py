@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from w2s_utils.metrics import Estimate, Risks, mean, opr, pgr, power_law, ratio_of_means
+from w2s_utils.metrics import (
+    MODELS,
+    Estimate,
+    Risks,
+    change,
+    mean,
+    opr,
+    pgr,
+    power_law,
+    ratio_of_means,
+)
 
 
 def test_pgr_and_opr_of_known_risks():
@@ -96,3 +106,37 @@ def test_too_few_or_unpaired_samples_are_refused():
         ratio_of_means([1.0, 2.0, 3.0], [1.0, 2.0])
     with pytest.raises(ValueError, match="1 NaN"):
         mean([1.0, np.nan])
+
+
+def paired_risks(rng, trials):
+    """Two settings that share most of their variation from trial to trial."""
+    split = 0.2 * rng.standard_normal(trials)
+    return tuple(
+        Risks(*(level + split + 0.01 * rng.standard_normal(trials) for level in levels))
+        for levels in ((3.0, 2.0, 2.5, 1.0), (3.2, 2.0, 2.6, 1.1))
+    )
+
+
+@pytest.mark.parametrize(("ratio", "true"), [(pgr, 1.2 / 2.1 - 0.5), (opr, 2.6 / 2 - 2.5 / 2)])
+def test_standard_error_of_a_paired_change(ratio, true):
+    rng = np.random.default_rng(4)
+    found = [change(ratio, *paired_risks(rng, 10)) for _ in range(500)]
+    values = np.array([f.value for f in found])
+    assert abs(mean(values).z_score(true)) < 4
+    stated = np.sqrt(np.mean([f.standard_error**2 for f in found]))
+    assert stated == pytest.approx(values.std(), rel=0.15)
+    first, second = paired_risks(rng, 10)
+    if ratio is opr:  # as if unpaired, the error would be more than twice as large
+        apart = np.hypot(ratio(first).standard_error, ratio(second).standard_error)
+        assert apart > 2 * found[0].standard_error
+
+
+def test_change_of_an_undefined_ratio_is_undefined_and_few_trials_are_refused():
+    first, second = paired_risks(np.random.default_rng(5), 4)
+    level = Risks(second.ceiling, second.student, second.baseline, second.ceiling)
+    assert np.isnan(change(pgr, first, level).value)
+    short = Risks(*(getattr(first, model)[:2] for model in MODELS))
+    with pytest.raises(ValueError, match="at least 3 trials, got 2"):
+        change(pgr, short, short)
+    with pytest.raises(ValueError, match="after has 2"):
+        change(pgr, first, short)

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from w2s_utils.pair import GaussianPair, inside, outside
+from w2s_utils.metrics import mean
+from w2s_utils.pair import GaussianPair, Geometry, inside, outside
 from w2s_utils.simulation import inputs
-from w2s_utils.subspaces import canonical_angles, pair_with_angles
+from w2s_utils.subspaces import canonical_angles, pair_with_angles, random_basis
+from w2s_utils.theory.exact import expected_risks
 
 
 def test_the_papers_pair_has_the_published_dimensions_and_errors():
@@ -124,3 +126,78 @@ def test_bad_pairs_are_refused(changed, message):
 def test_bases_of_other_lengths_are_refused():
     with pytest.raises(ValueError, match="strong_basis has 5"):
         GaussianPair(np.eye(4), np.eye(5), np.ones(4), 1.0)
+
+
+QUANTITIES = ("d_sw", "rho_w", "rho_s", "missed", "leaked")
+
+
+@pytest.mark.parametrize(("d_w", "d_s"), [(20, 12), (12, 20)])
+def test_geometry_from_features_is_unbiased_and_the_plug_in_is_not(d_w, d_s):
+    rows, trials = 400, 400
+    rng = np.random.default_rng(d_w)
+    weak, strong = pair_with_angles(60, np.linspace(0.1, 1.5, 12), d_w, d_s, rng)
+    pair = GaussianPair(weak, strong, rng.standard_normal(60) / 8, 0.5)
+    directions = np.column_stack([pair.weak_basis, pair.strong_basis, pair.target])
+    corrected, plug_in = [], []
+    for _ in range(trials):
+        drawn = rng.standard_normal((rows, 60)) @ directions
+        sample = (drawn[:, :d_w], drawn[:, d_w:-1], drawn[:, -1], 0.5)
+        for found, cls in ((corrected, Geometry), (plug_in, GaussianPair)):
+            pair_found = cls.from_features(*sample)
+            found.append([getattr(pair_found, name) for name in QUANTITIES])
+    for name, values, naive in zip(QUANTITIES, np.transpose(corrected), np.transpose(plug_in),
+                                   strict=True):  # fmt: skip
+        true = getattr(pair, name)
+        # 4 standard errors, and terms of order 1/M and (d/M)^2 that are left out
+        allowed = 4 * mean(values).standard_error + 0.005 * true
+        assert abs(mean(values).value - true) < allowed, name
+        if name != "missed":  # chance adds to it and takes from it about as much
+            assert abs(mean(naive).z_score(true)) > 4, name
+
+
+@pytest.mark.parametrize(("seen_by", "quantity"), [("weak", "leaked"), ("strong", "missed")])
+def test_geometry_is_unbiased_for_a_target_that_one_model_sees(seen_by, quantity):
+    """There the corrections that are a share of the quantity itself stand out."""
+    rows, trials = 400, 400
+    rng = np.random.default_rng(7)
+    weak, strong = pair_with_angles(40, np.linspace(0.1, 1.5, 12), 20, 12, rng)
+    seen = weak if seen_by == "weak" else strong
+    beta = seen @ rng.standard_normal(len(seen.T))
+    pair = GaussianPair(weak, strong, beta, 0.0)
+    found = []
+    for _ in range(trials):
+        Z = rng.standard_normal((rows, 40))
+        sample = Geometry.from_features(Z @ weak, Z @ strong, Z @ beta, 0.0)
+        found.append(getattr(sample, quantity))
+    # 4 standard errors, and terms of order 1/M and (d/M)^2 that are left out
+    true = getattr(pair, quantity)
+    assert abs(mean(found).value - true) < 4 * mean(found).standard_error + 0.005 * true
+
+
+def test_geometry_of_many_rows_is_the_plug_in():
+    rng = np.random.default_rng(5)
+    Z = rng.standard_normal((50_000, 6))
+    sample = (Z[:, :3], Z[:, 2:5], Z @ np.arange(6.0), 0.1)
+    corrected, plug_in = Geometry.from_features(*sample), GaussianPair.from_features(*sample)
+    for name in QUANTITIES:
+        assert getattr(corrected, name) == pytest.approx(getattr(plug_in, name), rel=1e-3, abs=5e-3)
+
+
+def test_geometry_stays_in_range_for_unrelated_features_and_for_equal_ones():
+    rng = np.random.default_rng(6)
+    W, S, f = rng.standard_normal((60, 9)), rng.standard_normal((60, 8)), rng.standard_normal(60)
+    for strong in (S, W @ random_basis(9, 9, rng)):
+        found = Geometry.from_features(W, strong, f, 0.0)
+        assert 0 <= found.d_sw <= min(found.d_w, found.d_s)
+        assert 0 <= found.missed <= found.rho_w
+        assert found.leaked >= 0
+    assert found.d_sw == pytest.approx(9)
+    assert found.missed == pytest.approx(0)
+
+
+def test_expected_risks_take_a_geometry_in_place_of_a_pair():
+    pair = GaussianPair.aligned(d_w=4, d_s=3, d_sw=2, target=np.ones(6), noise_variance=0.3)
+    fields = {name: getattr(pair, name) for name in ("d_w", "d_s", *QUANTITIES, "noise_variance")}
+    for risk in ("population", "transductive"):
+        one, two = (expected_risks(p, 20, 30, risk) for p in (pair, Geometry(**fields)))
+        assert one == two

@@ -1,9 +1,15 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2s_utils.probes import fit_ridge
+from w2s_utils import probes
+from w2s_utils.metrics import MODELS, mean
+from w2s_utils.pair import GaussianPair
+from w2s_utils.probes import fit_ridge, probe_sweep, risks_at, splits
+from w2s_utils.subspaces import random_basis
+from w2s_utils.theory.exact import expected_risks
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.floats(1e-6, 1e3), st.integers(0, 2**32 - 1))
@@ -99,3 +105,192 @@ def test_float16_and_integer_inputs_are_solved_in_float64():
 def test_bad_input_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         fit_ridge(*arguments)
+
+
+def gaussian_task(rows=4000, seed=0):
+    """Features of a known pair, so that the sweep has a known answer."""
+    target = np.random.default_rng(99).standard_normal(16) / 4
+    pair = GaussianPair.aligned(d_w=8, d_s=6, d_sw=2, target=target, noise_variance=0.5)
+    Z = np.random.default_rng(seed).standard_normal((rows, 16))
+    return pair, Z @ pair.weak_basis, Z @ pair.strong_basis, Z @ pair.target
+
+
+def noisy(f, variance):
+    return lambda rng: f + np.sqrt(variance) * rng.standard_normal(len(f))
+
+
+def ill_conditioned(rows, columns, condition, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((rows, columns)) * np.geomspace(1, 1 / condition, columns)
+    return X @ random_basis(columns, columns, rng)
+
+
+def naive_sweep(W, S, labels, f, grid, trials, test_size, seed, ridge):
+    """Refit every model at every point, as the definition has it."""
+    records = []
+    for trial, child in enumerate(np.random.SeedSequence(seed).spawn(trials)):
+        rng = np.random.default_rng(child)
+        order = rng.permutation(len(f))
+        drawn = {level: draw(rng) for level, draw in labels.items()}
+        test, pool = order[:test_size], order[test_size:]
+        for n, N in grid:
+            labelled, unlabelled = pool[:n], pool[-N:]
+            every = np.concatenate([labelled, unlabelled])
+            for level, y in drawn.items():
+                teacher = fit_ridge(W[labelled], y[labelled], ridge)
+                pseudo_labels = W[unlabelled] @ teacher
+                predictions = {
+                    "weak": W[test] @ teacher,
+                    "student": S[test] @ fit_ridge(S[unlabelled], pseudo_labels, ridge),
+                    "baseline": S[test] @ fit_ridge(S[labelled], y[labelled], ridge),
+                    "ceiling": S[test] @ fit_ridge(S[every], y[every], ridge),
+                }
+                errors = {m: np.mean((p - f[test]) ** 2) for m, p in predictions.items()}
+                records.append({"n": n, "N": N, "trial": trial, "level": level, **errors})
+    return pd.DataFrame(records)
+
+
+# Both sides of d_w = 40 and d_s = 50, points in no order, one twice.
+GRID = [(200, 300), (30, 300), (45, 300), (60, 20), (60, 45), (200, 45), (30, 15), (200, 300)]
+
+
+@pytest.mark.parametrize("ridge", [0, 1e-6, 1e-2])
+@pytest.mark.parametrize("condition", [1, 1e3, 1e5, 1e10])
+def test_sweep_against_refitting_every_model(condition, ridge):
+    W, S = ill_conditioned(700, 40, condition, 1), ill_conditioned(700, 50, condition, 2)
+    rng = np.random.default_rng(3)
+    f = W @ rng.standard_normal(40) + S @ rng.standard_normal(50) + rng.standard_normal(700)
+    labels = {"few": noisy(f, 2.0), "many": noisy(f, 0.1), "all": lambda rng: f}
+    settings = {"trials": 2, "test_size": 150, "seed": 4, "ridge": ridge}
+    fast = probe_sweep(W, S, labels, f, GRID, **settings)
+    naive = naive_sweep(W, S, labels, f, GRID, **settings)
+    pd.testing.assert_frame_equal(fast, naive, rtol=1e-6)
+
+
+def test_sweep_of_deficient_features():
+    """A repeated and an empty column: the normal equations have no solution of their own."""
+    _, W, S, f = gaussian_task(rows=300)
+    W = np.column_stack([W, W[:, 0], np.zeros(300)])
+    S = np.column_stack([S, S[:, 1], np.zeros(300)])
+    settings = {"trials": 1, "test_size": 50, "seed": 5, "ridge": 0}
+    labels, grid = {1: noisy(f, 0.5)}, [(100, 120), (5, 6)]
+    fast = probe_sweep(W, S, labels, f, grid, **settings)
+    naive = naive_sweep(W, S, labels, f, grid, **settings)
+    pd.testing.assert_frame_equal(fast, naive, rtol=1e-6)
+
+
+def test_normal_equations_are_needed_and_their_limit_too(monkeypatch):
+    """Well-conditioned fits never reach `fit_ridge`; without the limit, others would be wrong."""
+    _, W, S, f = gaussian_task(rows=300)
+    arguments = ({1: noisy(f, 0.5)}, f, [(100, 120), (5, 4)])
+    settings = {"trials": 1, "test_size": 50, "seed": 6}
+    with monkeypatch.context() as patch:
+        patch.setattr(probes, "fit_ridge", None)
+        probe_sweep(W, S, *arguments, **settings)
+    steep = ill_conditioned(300, 8, 1e7, 7)
+    right = probe_sweep(steep, S, *arguments, **settings)
+    monkeypatch.setattr(probes, "MAX_GRAM_CONDITION", np.inf)
+    wrong = probe_sweep(steep, S, *arguments, **settings)
+    assert np.abs(wrong["weak"] / right["weak"] - 1).max() > 1e-6
+
+
+@pytest.mark.parametrize("ridge", [0, 1e-3])
+def test_sweep_ignores_rotations_and_orders_of_the_columns(ridge):
+    _, W, S, f = gaussian_task(rows=300)
+    rng = np.random.default_rng(8)
+    arguments = ({1: noisy(f, 0.5)}, f, [(5, 40), (60, 40), (60, 120)])
+    settings = {"trials": 2, "test_size": 50, "seed": 9, "ridge": ridge}
+    one = probe_sweep(W, S, *arguments, **settings)
+    two = probe_sweep(W @ random_basis(8, 8, rng), S[:, ::-1], *arguments, **settings)
+    pd.testing.assert_frame_equal(one, two, rtol=1e-9)
+
+
+def test_ridgeless_sweep_ignores_invertible_maps_of_the_features():
+    _, W, S, f = gaussian_task(rows=300)
+    rng = np.random.default_rng(10)
+    arguments = ({1: noisy(f, 0.5)}, f, [(60, 40), (60, 120)])
+    settings = {"trials": 1, "test_size": 50, "seed": 11}
+    one = probe_sweep(W, S, *arguments, **settings)
+    two = probe_sweep(W @ rng.standard_normal((8, 8)), 1e6 * S, *arguments, **settings)
+    pd.testing.assert_frame_equal(one, two, rtol=1e-7)
+
+
+def test_mean_errors_match_the_exact_risks():
+    """Each trial has a pool of its own: trials that share one share its approximation errors."""
+    grid, frames = [(20, 40), (60, 40)], []
+    for seed in range(300):
+        pair, W, S, f = gaussian_task(rows=300, seed=seed)
+        labels = {1: noisy(f, 0.5)}
+        frame = probe_sweep(W, S, labels, f, grid, trials=1, test_size=200, seed=seed)
+        frames.append(frame.assign(trial=seed))
+    for n, N in grid:
+        measured, expected = risks_at(pd.concat(frames), n, N), expected_risks(pair, n, N)
+        for model in MODELS:
+            assert abs(mean(getattr(measured, model)).z_score(getattr(expected, model))) < 4
+
+
+def test_labels_of_the_unlabelled_set_reach_the_ceiling_only():
+    _, W, S, f = gaussian_task(rows=200)
+    order = np.random.default_rng(np.random.SeedSequence(3).spawn(1)[0]).permutation(200)
+    spoiled = np.where(np.isin(np.arange(200), order[-60:]), 1e6, f)
+    labels = {"clean": lambda rng: f, "spoiled": lambda rng: spoiled}
+    frame = probe_sweep(W, S, labels, f, [(40, 60)], trials=1, test_size=50, seed=3)
+    clean, dirty = (risks_at(frame, 40, 60, level) for level in labels)
+    for model in ("weak", "student", "baseline"):
+        assert getattr(clean, model) == getattr(dirty, model)
+    assert dirty.ceiling > 1e6
+
+
+def test_a_seed_fixes_the_result_and_points_do_not_disturb_one_another():
+    _, W, S, f = gaussian_task(rows=300)
+    settings = {"trials": 2, "test_size": 50, "seed": 4}
+    one = probe_sweep(W, S, {1: noisy(f, 0.5)}, f, [(30, 40)], **settings)
+    two = probe_sweep(W, S, {1: noisy(f, 0.5)}, f, [(50, 90), (30, 40)], **settings)
+    np.testing.assert_allclose(
+        risks_at(one, 30, 40).student, risks_at(two, 30, 40).student, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"grid": [(30, 40)]}, r"got 50 \+ 30 \+ 40 = 120"),
+        ({"grid": []}, "at least one point"),
+        ({"labels": {}}, "at least one level"),
+        ({"grid": [(0, 10)]}, "n and N must exceed zero = 0, got 0"),
+        ({"grid": [(10.5, 10)]}, "whole numbers"),
+        ({"trials": 0}, "trials must exceed zero"),
+        ({"test_size": 0}, "test_size must exceed zero"),
+        ({"ridge": -1.0}, "ridge must be finite and >= 0"),
+        ({"strong": np.ones((99, 2))}, "strong has 99"),
+        ({"weak": np.full((100, 2), np.nan)}, "weak must be finite, got 200"),
+        ({"labels": {"one": lambda rng: np.ones(99)}}, "labels of level 'one' has 99"),
+        ({"labels": {"one": lambda rng: np.full(100, np.inf)}}, "level 'one' must be finite"),
+    ],
+)
+def test_bad_sweeps_are_refused(changed, message):
+    _, W, S, f = gaussian_task(rows=100)
+    good = {"weak": W, "strong": S, "labels": {1: noisy(f, 1)}, "target": f, "grid": [(10, 20)]}
+    with pytest.raises(ValueError, match=message):
+        probe_sweep(**{**good, "trials": 1, "test_size": 50, "seed": 0, **changed})
+
+
+def test_points_and_levels_that_are_not_there_are_refused():
+    _, W, S, f = gaussian_task(rows=100)
+    labels = {"few": noisy(f, 1), "many": noisy(f, 0.1)}
+    frame = probe_sweep(W, S, labels, f, [(10, 20)], trials=2, test_size=50, seed=0)
+    with pytest.raises(ValueError, match="no point n = 11, N = 20"):
+        risks_at(frame, 11, 20, "few")
+    with pytest.raises(ValueError, match=r"level must be one of \['few', 'many'\], got None"):
+        risks_at(frame, 10, 20)
+
+
+def test_splits_are_those_of_the_sweep():
+    _, W, S, f = gaussian_task(rows=100)
+    frame = probe_sweep(W, S, {1: noisy(f, 1)}, f, [(20, 30)], trials=2, test_size=40, seed=7)
+    for trial, (test, pool, rng) in enumerate(splits(100, test_size=40, trials=2, seed=7)):
+        assert sorted([*test, *pool]) == list(range(100))
+        labels = noisy(f, 1)(rng)
+        teacher = fit_ridge(W[pool[:20]], labels[pool[:20]])
+        error = np.mean((W[test] @ teacher - f[test]) ** 2)
+        assert frame.loc[trial, "weak"] == pytest.approx(error)

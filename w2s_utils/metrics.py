@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array, real_array, same_rows
 
@@ -160,6 +161,48 @@ def opr(risks: Risks) -> Estimate:
     Estimate
     """
     return ratio_of_means(risks.baseline, risks.student)
+
+
+def change(statistic: Callable[[Risks], Estimate], before: Risks, after: Risks) -> Estimate:
+    """Change of PGR or OPR between two settings whose trials are paired, by the jackknife.
+
+    Trials that share their split, or more of their data, move together; the standard error is
+    that of the difference.
+
+    Parameters
+    ----------
+    statistic : callable
+        `pgr` or `opr`.
+    before, after : Risks of (trials,) arrays
+        Trial t of one is paired with trial t of the other; at least three trials.
+
+    Returns
+    -------
+    Estimate
+        ``statistic(after) - statistic(before)``; NaN if one of them is.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of trials differ or are less than three.
+    """
+    trials = same_rows(before=before.weak, after=after.weak)
+    if trials < 3:
+        raise ValueError(f"A jackknife needs at least 3 trials, got {trials}.")
+
+    def difference(kept: NDArray[np.intp]) -> float:
+        first, second = (
+            statistic(Risks(*(getattr(risks, model)[kept] for model in MODELS))).value
+            for risks in (before, after)
+        )
+        return second - first
+
+    every = np.arange(trials)
+    left_out = np.array([difference(np.delete(every, t)) for t in every])
+    return Estimate(
+        difference(every),
+        float(np.sqrt((trials - 1) / trials * np.sum((left_out - left_out.mean()) ** 2))),
+    )
 
 
 def power_law(x: ArrayLike, samples: ArrayLike) -> Estimate:

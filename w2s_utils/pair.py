@@ -1,4 +1,4 @@
-"""The Gaussian pair: two feature subspaces, a target and label noise."""
+"""The Gaussian pair (two feature subspaces, a target, label noise) and its estimated geometry."""
 
 from __future__ import annotations
 
@@ -150,8 +150,10 @@ class GaussianPair:
 
         Notes
         -----
-        With M rows the sample canonical correlations overstate the overlap by about
-        d_w d_s / M.
+        The stand-in is exact for the M rows as the whole population. As an estimate for the
+        population that they came from, its overlap is too large by about d_w d_s / M and its
+        approximation errors are too small by shares d_w / M and d_s / M:
+        `Geometry.from_features` removes these biases.
         """
         W, S = real_array(weak, "weak", 2), real_array(strong, "strong", 2)
         f = real_array(target, "target", 1)
@@ -193,11 +195,107 @@ class GaussianPair:
         return float(np.sum(outside(self.strong_basis, self.target) ** 2))
 
     @cached_property
+    def missed(self) -> float:
+        r"""Target that only the strong features see, :math:`\|P_s(I-P_w)\beta\|^2`."""
+        return float(np.sum((self.strong_basis.T @ outside(self.weak_basis, self.target)) ** 2))
+
+    @cached_property
+    def leaked(self) -> float:
+        r"""Target that the weak features see outside V_s, :math:`\|(I-P_s)P_w\beta\|^2`."""
+        return float(np.sum(outside(self.strong_basis, inside(self.weak_basis, self.target)) ** 2))
+
+    @cached_property
     def principal(self) -> PrincipalCoordinates:
         """The numbers that the law of all risks depends on."""
         return principal_coordinates(
             self.weak_basis, self.strong_basis, self.target, self.noise_variance
         )
+
+
+@dataclass(frozen=True)
+class Geometry:
+    r"""The numbers of a pair that its expected risks depend on.
+
+    The functions of `theory.exact` take it in place of a `GaussianPair`.
+
+    Attributes
+    ----------
+    d_w, d_s : int
+        Dimensions of the two feature subspaces.
+    d_sw : float
+        Correlation dimension.
+    rho_w, rho_s : float
+        Approximation errors, in squared units of the target.
+    missed : float
+        :math:`\|P_s(I-P_w)\beta\|^2`.
+    leaked : float
+        :math:`\|(I-P_s)P_w\beta\|^2`.
+    noise_variance : float
+        Label noise sigma^2.
+    """
+
+    d_w: int
+    d_s: int
+    d_sw: float
+    rho_w: float
+    rho_s: float
+    missed: float
+    leaked: float
+    noise_variance: float
+
+    @classmethod
+    def from_features(
+        cls, weak: ArrayLike, strong: ArrayLike, target: ArrayLike, noise_variance: float
+    ) -> Geometry:
+        r"""Estimate the geometry of the population from M rows, corrected for optimism.
+
+        Parameters
+        ----------
+        weak : (M, d_w) array_like
+            Weak features of full column rank, one row an input.
+        strong : (M, d_s) array_like
+            Strong features of full column rank, same rows.
+        target : (M,) array_like
+            Target values.
+        noise_variance : float
+            Variance of the labels around the target.
+
+        Raises
+        ------
+        ValueError
+            As `GaussianPair.from_features`.
+
+        Notes
+        -----
+        Least squares on the M rows fits chance, too: every plug-in number :math:`\hat\cdot` of
+        `GaussianPair.from_features` is biased by terms of order d/M. For Gaussian inputs a
+        second-order expansion of the projections in the sample covariance gives, with
+        :math:`x=(d_w-d_{sw})/M` and terms of order 1/M left out,
+
+        .. math::
+            \mathbb E\hat\rho &= \rho\,(1-d/M) \quad\text{(exactly)}\\
+            \mathbb E\hat d_{sw} &= d_{sw} + (d_w-d_{sw})(d_s-d_{sw})/M\\
+            \mathbb E\,\widehat{\text{missed}} &= \text{missed}\,(1-x)^2(1-d_s/M)
+                + \rho_w(d_s-\hat d_{sw})/M\\
+            \mathbb E\,\widehat{\text{leaked}} &= \text{leaked}\,(1-d_s/M-x)
+                + \rho_w(d_w-\hat d_{sw})/M - x\,(\rho_w-\rho_s-\text{missed})
+
+        The four equations are solved for the population's numbers; an estimate outside its
+        range, below zero for example, is put on the edge.
+        """
+        plug_in = GaussianPair.from_features(weak, strong, target, noise_variance)
+        rows, d_w, d_s = len(np.asarray(target)), plug_in.d_w, plug_in.d_s
+        rho_w = plug_in.rho_w / (1 - d_w / rows)
+        rho_s = plug_in.rho_s / (1 - d_s / rows)
+        free = rows - d_w - d_s
+        root = np.sqrt(max(free**2 + 4 * (rows * plug_in.d_sw - d_w * d_s), 0))
+        d_sw = float(np.clip((root - free) / 2, 0, min(d_w, d_s)))
+        x = (d_w - d_sw) / rows
+        missed = plug_in.missed - rho_w * (d_s - plug_in.d_sw) / rows
+        missed = float(np.clip(missed / ((1 - x) ** 2 * (1 - d_s / rows)), 0, rho_w))
+        leaked = plug_in.leaked - rho_w * (d_w - plug_in.d_sw) / rows
+        leaked = max((leaked + x * (rho_w - rho_s - missed)) / (1 - d_s / rows - x), 0.0)
+        return cls(d_w, d_s, d_sw, rho_w, rho_s, missed, leaked, noise_variance)
 
 
 def inside(basis: Array, vector: Array) -> Array:

@@ -1,12 +1,22 @@
-"""Linear probes: ridgeless and ridge least squares on fixed features."""
+"""Linear probes: ridgeless and ridge least squares on fixed features, and sweeps of such fits."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
-from scipy import linalg
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
-from w2s_utils._validate import Array, real_array, same_rows
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import linalg
+from scipy.linalg import lapack
+
+from w2s_utils._validate import Array, grid_points, real_array, same_rows, sample_size
+from w2s_utils.metrics import MODELS, Risks
+
+MAX_GRAM_CONDITION = 1e8  # of normal equations that are solved; beyond, the data are factorized
+
+Rows = NDArray[np.int64]
+Columns = Callable[[Rows], Array]
 
 
 def fit_ridge(X: ArrayLike, y: ArrayLike, ridge: float = 0.0) -> Array:
@@ -47,8 +57,7 @@ def fit_ridge(X: ArrayLike, y: ArrayLike, ridge: float = 0.0) -> Array:
     """
     X, y = real_array(X, "X", 2), real_array(y, "y", (1, 2))
     rows = same_rows(X=X, y=y)
-    if not (np.isfinite(ridge) and ridge >= 0):
-        raise ValueError(f"ridge must be finite and >= 0, got {ridge}.")
+    _check_ridge(ridge)
     if ridge > 0:
         columns = X.shape[1]
         X = np.vstack([X, np.sqrt(rows * ridge) * np.eye(columns)])
@@ -56,3 +65,247 @@ def fit_ridge(X: ArrayLike, y: ArrayLike, ridge: float = 0.0) -> Array:
     cutoff = max(X.shape) * np.finfo(float).eps  # LAPACK's own default keeps rounding noise
     weights: Array = linalg.lstsq(X, y, cond=cutoff, lapack_driver="gelsy", check_finite=False)[0]
     return weights
+
+
+def probe_sweep(
+    weak: ArrayLike,
+    strong: ArrayLike,
+    labels: Mapping[Hashable, Callable[[np.random.Generator], ArrayLike]],
+    target: ArrayLike,
+    grid: Iterable[tuple[int, int]],
+    *,
+    trials: int,
+    test_size: int,
+    seed: int,
+    ridge: float = 0.0,
+) -> pd.DataFrame:
+    r"""Test errors of teacher, student, baseline and ceiling at each (n, N) and noise level.
+
+    A trial shuffles the rows, draws labels of every level, and sets `test_size` rows aside. Of the
+    rest the first n rows are the labelled set and the last N the unlabelled set, so that within a
+    trial all points and levels share their data as far as they can.
+
+    Parameters
+    ----------
+    weak : (M, d_w) array_like
+        Weak features.
+    strong : (M, d_s) array_like
+        Strong features of the same inputs.
+    labels : mapping of level to callable
+        Each maps a generator to (M,) noisy labels; called once a trial.
+    target : (M,) array_like
+        Values the test error is measured against.
+    grid : iterable of (n, N)
+        Sample sizes.
+    trials : int
+        Number of splits.
+    test_size : int
+        Rows of the test set.
+    seed : int
+        Trial t uses the t-th child of this seed (see `splits`).
+    ridge : float
+        Penalty of all four probes (see `fit_ridge`).
+
+    Returns
+    -------
+    DataFrame
+        Columns n, N, trial, level, and one a model: its mean squared test error.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, there are no levels or points, or test_size + n + N exceeds the
+        number of rows at some point.
+
+    Notes
+    -----
+    Every fit is that of `fit_ridge`, but the rows are read once a trial: :math:`X^\top X` and
+    :math:`X^\top y` grow from one sample size to the next, the ceiling's are the sums of the two
+    sets', and all levels (and all teachers of a student) are right-hand sides of one Cholesky
+    factorization. With fewer rows than columns it is that of :math:`XX^\top`. Normal equations
+    square the condition number. Where, with columns scaled to unit length, they exceed
+    `MAX_GRAM_CONDITION`, the fit is left to `fit_ridge` itself.
+    """
+    W, S = real_array(weak, "weak", 2), real_array(strong, "strong", 2)
+    f = real_array(target, "target", 1)
+    rows = same_rows(weak=W, strong=S, target=f)
+    _check_ridge(ridge)
+    points = grid_points(grid, test_size, rows)
+    if not labels:
+        raise ValueError("labels must hold at least one level.")
+    sample_size(trials, "trials", 0, "zero")
+    frames = []
+    for trial, (test, pool, rng) in enumerate(splits(rows, test_size, trials, seed)):
+        drawn = [real_array(draw(rng), f"labels of level {k!r}", 1) for k, draw in labels.items()]
+        for level, y in zip(labels, drawn, strict=True):
+            same_rows(**{"target": f, f"labels of level {level!r}": y})
+        weights = _fit_models(W, S, np.column_stack(drawn), pool, points, ridge)
+        frame = pd.DataFrame(
+            [(n, N, trial, level) for n, N in points for level in labels],
+            columns=["n", "N", "trial", "level"],
+        )
+        for model, X in zip(MODELS, (W, S, S, S), strict=True):
+            predictions = X[test] @ np.hstack(weights[model])
+            frame[model] = np.mean((predictions - f[test, None]) ** 2, axis=0)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def splits(
+    rows: int, test_size: int, trials: int, seed: int
+) -> Iterator[tuple[Rows, Rows, np.random.Generator]]:
+    """Yield the test rows and the other rows of each trial of `probe_sweep`.
+
+    Parameters
+    ----------
+    rows, test_size, trials, seed : int
+        Number of inputs, and the arguments of `probe_sweep`.
+
+    Yields
+    ------
+    test : (test_size,) ndarray
+    pool : (rows - test_size,) ndarray
+        The labelled set is taken from its beginning, the unlabelled set from its end.
+    rng : numpy Generator
+        For the labels of the trial.
+    """
+    for child in np.random.SeedSequence(seed).spawn(trials):
+        rng = np.random.default_rng(child)
+        order = rng.permutation(rows)
+        yield order[:test_size], order[test_size:], rng
+
+
+def risks_at(frame: pd.DataFrame, n: int, N: int, level: Hashable = None) -> Risks:
+    """Risks of the trials at one point of `probe_sweep`'s result.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As returned by `probe_sweep`, or one measure of `softmax.softmax_sweep`.
+    n, N : int
+        A point of the grid.
+    level : hashable, optional
+        A level of the labels; needed if there are several.
+
+    Returns
+    -------
+    Risks
+        Of (trials,) arrays, in trial order.
+
+    Raises
+    ------
+    ValueError
+        If the frame has no such point or level, or the level is left open.
+    """
+    at = frame[(frame["n"] == n) & (frame["N"] == N)]
+    if "level" in frame:
+        levels = frame["level"].unique().tolist()
+        if level is None and len(levels) == 1:
+            level = levels[0]
+        if level not in levels:
+            raise ValueError(f"level must be one of {levels}, got {level!r}.")
+        at = at[at["level"] == level]
+    if at.empty:
+        raise ValueError(f"The grid has no point n = {n}, N = {N}.")
+    at = at.sort_values("trial")
+    return Risks(*(at[model].to_numpy() for model in MODELS))
+
+
+def _fit_models(
+    W: Array, S: Array, Y: Array, pool: Rows, points: Sequence[tuple[int, int]], ridge: float
+) -> dict[str, list[Array]]:
+    """Weights of the four models at each point, (d, levels) each."""
+    levels = Y.shape[1]
+    sizes = sorted({n for n, _ in points})
+    unlabelled = pool[::-1]
+
+    def labels(rows: Rows) -> Array:
+        return Y[rows]
+
+    teacher, baseline, products = {}, {}, {}
+    for n, gram, moment in _products(W, labels, pool, sizes):
+        teacher[n] = _weights(W, labels, pool[:n], gram, moment, ridge)
+    for n, gram, moment in _products(S, labels, pool, sizes):
+        baseline[n] = _weights(S, labels, pool[:n], gram, moment, ridge)
+        products[n] = gram.copy(), moment.copy()
+
+    # The pseudo-labels of all teachers, then the labels that only the ceiling sees.
+    teachers = np.hstack([teacher[n] for n in sizes])
+
+    def all_labels(rows: Rows) -> Array:
+        return np.hstack([W[rows] @ teachers, Y[rows]])
+
+    student, ceiling = {}, {}
+    for N, gram, moment in _products(S, all_labels, unlabelled, sorted({N for _, N in points})):
+        students = _weights(S, all_labels, unlabelled[:N], gram, moment, ridge)
+        for n in {n for n, size in points if size == N}:
+            first = levels * sizes.index(n)
+            student[n, N] = students[:, first : first + levels]
+            ceiling[n, N] = _weights(
+                S,
+                labels,
+                np.concatenate([pool[:n], unlabelled[:N]]),
+                products[n][0] + gram,
+                products[n][1] + moment[:, -levels:],
+                ridge,
+            )
+    return {
+        "weak": [teacher[n] for n, _ in points],
+        "student": [student[point] for point in points],
+        "baseline": [baseline[n] for n, _ in points],
+        "ceiling": [ceiling[point] for point in points],
+    }
+
+
+def _products(
+    X: Array, labels: Columns, order: Rows, sizes: Sequence[int]
+) -> Iterator[tuple[int, Array, Array]]:
+    """Yield each size m with X'X and X'y over the first m rows, overwritten by the next."""
+    gram = np.zeros((X.shape[1], X.shape[1]))
+    moment = X[:0].T @ labels(order[:0])
+    done = 0
+    for size in sizes:
+        rows = order[done:size]
+        block = X[rows]
+        gram += block.T @ block
+        moment += block.T @ labels(rows)
+        done = size
+        yield size, gram, moment
+
+
+def _weights(
+    X: Array, labels: Columns, rows: Rows, gram: Array, moment: Array, ridge: float
+) -> Array:
+    """Fit the given rows as `fit_ridge` does, from their products where these are safe."""
+    if len(rows) < X.shape[1]:
+        few = X[rows]
+        dual = _solve_safely(few @ few.T, labels(rows), len(rows) * ridge)
+        weights = None if dual is None else few.T @ dual
+    else:
+        weights = _solve_safely(gram, moment, len(rows) * ridge)
+    return fit_ridge(X[rows], labels(rows), ridge) if weights is None else weights
+
+
+def _solve_safely(gram: Array, moment: Array, penalty: float) -> Array | None:
+    """Solve (gram + penalty I) w = moment; None if that is too ill-conditioned."""
+    diagonal = gram.diagonal() + penalty
+    if diagonal.min() <= 0:
+        return None
+    scale = 1 / np.sqrt(diagonal)
+    scaled = gram * scale * scale[:, None]
+    np.fill_diagonal(scaled, 1.0)
+    factor, failed = lapack.dpotrf(scaled, lower=0)
+    if failed:
+        return None
+    norm = np.abs(scaled).sum(axis=0).max()
+    reciprocal_condition, _ = lapack.dpocon(factor, norm)
+    if not reciprocal_condition * MAX_GRAM_CONDITION >= 1:
+        return None
+    solution, _ = lapack.dpotrs(factor, scale[:, None] * moment, lower=0)
+    weights: Array = scale[:, None] * solution
+    return weights
+
+
+def _check_ridge(ridge: float) -> None:
+    if not (np.isfinite(ridge) and ridge >= 0):
+        raise ValueError(f"ridge must be finite and >= 0, got {ridge}.")

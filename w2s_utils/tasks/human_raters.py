@@ -120,7 +120,8 @@ class HumanRaters:
             return self.target
         self._check_raters(raters)
         sentence = np.repeat(np.arange(len(self.counts)), self.counts)
-        shuffled = np.lexsort((rng.random(len(sentence)), sentence))
+        # One key, the sentence and a fraction below 1: sorted many times faster than two keys.
+        shuffled = np.argsort(sentence + rng.random(len(sentence)))
         starts = np.cumsum(self.counts) - self.counts
         drawn = shuffled[starts[:, None] + np.arange(raters)]
         labels: Array = self.ratings[drawn].mean(axis=1)

@@ -15,7 +15,7 @@ from scipy import stats
 
 from w2s_utils._validate import Array, sample_size
 from w2s_utils.metrics import Risks
-from w2s_utils.pair import GaussianPair, inside, outside
+from w2s_utils.pair import GaussianPair, Geometry
 
 RiskKind = Literal["population", "transductive"]
 
@@ -60,12 +60,12 @@ class StudentTerms:
         return self.variance + self.bias
 
 
-def coefficient_variance(pair: GaussianPair, n: ArrayLike) -> Array:
+def coefficient_variance(pair: GaussianPair | Geometry, n: ArrayLike) -> Array:
     r"""Variance of each teacher coefficient, :math:`v = (\sigma^2+\rho_w)/(n-d_w-1)`.
 
     Parameters
     ----------
-    pair : GaussianPair
+    pair : GaussianPair or Geometry
     n : array_like of int
         Labelled samples, each above d_w + 1.
 
@@ -83,12 +83,14 @@ def coefficient_variance(pair: GaussianPair, n: ArrayLike) -> Array:
     return (pair.noise_variance + pair.rho_w) / (n - pair.d_w - 1)
 
 
-def noise_factor(pair: GaussianPair, N: ArrayLike, risk: RiskKind = "population") -> Array:
+def noise_factor(
+    pair: GaussianPair | Geometry, N: ArrayLike, risk: RiskKind = "population"
+) -> Array:
     r"""Share k of pseudo-label noise outside V_s that the student keeps.
 
     Parameters
     ----------
-    pair : GaussianPair
+    pair : GaussianPair or Geometry
     N : array_like of int
         Pseudo-labelled samples, each above d_s + 1.
     risk : {"population", "transductive"}
@@ -108,13 +110,13 @@ def noise_factor(pair: GaussianPair, N: ArrayLike, risk: RiskKind = "population"
 
 
 def student_terms(
-    pair: GaussianPair, n: ArrayLike, N: ArrayLike, risk: RiskKind = "population"
+    pair: GaussianPair | Geometry, n: ArrayLike, N: ArrayLike, risk: RiskKind = "population"
 ) -> StudentTerms:
     r"""The W2S student's expected excess risk, term by term.
 
     Parameters
     ----------
-    pair : GaussianPair
+    pair : GaussianPair or Geometry
     n, N : array_like of int
         Labelled and pseudo-labelled samples, broadcast; n > d_w + 1 and N > d_s + 1.
     risk : {"population", "transductive"}
@@ -143,29 +145,27 @@ def student_terms(
         + k\|(I-P_s)(I-P_w)\beta\|^2 + (1-k)\rho_s .
     """
     v, k = np.broadcast_arrays(coefficient_variance(pair, n), noise_factor(pair, N, risk))
-    unlearned = outside(pair.weak_basis, pair.target)
-    missed = np.sum((pair.strong_basis.T @ unlearned) ** 2)
     if is_population(risk):
-        leak, kept = inside(pair.weak_basis, pair.target), np.ones_like(k)
-    else:
-        leak, kept = unlearned, 1 - k
+        leaked, kept = pair.leaked, np.ones_like(k)
+    else:  # of the teacher's miss, |(I - P_s)(I - P_w) beta|^2 lies outside V_s
+        leaked, kept = pair.rho_w - pair.missed, 1 - k
     return StudentTerms(
         inherited=v * pair.d_sw,
         reduced=v * k * (pair.d_w - pair.d_sw),
-        missed=np.full_like(k, missed),
-        leaked=k * np.sum(outside(pair.strong_basis, leak) ** 2),
+        missed=np.full_like(k, pair.missed),
+        leaked=k * leaked,
         unseen=kept * pair.rho_s,
     )
 
 
 def expected_risks(
-    pair: GaussianPair, n: ArrayLike, N: ArrayLike, risk: RiskKind = "population"
+    pair: GaussianPair | Geometry, n: ArrayLike, N: ArrayLike, risk: RiskKind = "population"
 ) -> Risks:
     r"""Expected excess risks of teacher, student, baseline and ceiling.
 
     Parameters
     ----------
-    pair : GaussianPair
+    pair : GaussianPair or Geometry
     n, N : array_like of int
         Labelled and pseudo-labelled samples, broadcast; n > max(d_w, d_s) + 1 and N > d_s + 1.
     risk : {"population", "transductive"}
@@ -256,12 +256,12 @@ def risk_law(d: int, rho: float, noise_variance: float, samples: int) -> Any:
     return stats.betaprime(d / 2, (m - d + 1) / 2, loc=rho, scale=scale)
 
 
-def weak_risk_law(pair: GaussianPair, n: int) -> Any:
+def weak_risk_law(pair: GaussianPair | Geometry, n: int) -> Any:
     """Distribution of the teacher's excess risk over training sets of n labels (`risk_law`).
 
     Parameters
     ----------
-    pair : GaussianPair
+    pair : GaussianPair or Geometry
     n : int
         Labelled samples, n >= d_w.
 
