@@ -43,7 +43,7 @@ def problems_of(chromium, site, width, scheme):
     for place in pages:
         page.goto(place, wait_until="load")
         page.wait_for_function(
-            "!document.querySelector('script[src*=tex-svg]') || window.MathJax?.startup?.promise"
+            "!document.querySelector('script[src*=tex-chtml]') || window.MathJax?.startup?.promise"
         )
         page.evaluate("window.MathJax?.startup?.promise")
         for count, name in (

@@ -11,7 +11,7 @@ from w2s_utils.publish import PublishError
 
 PAGE = """<!doctype html><head><title>{title} — The book</title>
 <link rel="stylesheet" href="{up}_static/style.css?v=1">
-<script>window.MathJax = {{}}</script><script src="{up}_static/tex-svg-full.js"></script></head>
+<script>window.MathJax = {{}}</script><script src="{up}_static/tex-chtml-full.js"></script></head>
 <body><nav>menu</nav><article class="bd-article"><section id="top"><h1>{title}</h1>{body}</section>
 </article></body>"""
 PAGES = ["book/intro", "notebooks/04_risk"]
@@ -30,7 +30,7 @@ def book(tmp_path):
         path.write_text(PAGE.format(title=f"Title of {name}", up="../", body=body))
     (tmp_path / "_static").mkdir()
     (tmp_path / "_static/style.css").write_text("article { color: black; }")
-    (tmp_path / "_static/tex-svg-full.js").write_text("")
+    (tmp_path / "_static/tex-chtml-full.js").write_text("")
     return tmp_path
 
 
@@ -44,7 +44,7 @@ def test_links_stay_inside_the_document_and_files_are_found(book):
     assert len(inside) == 3
     assert targets[3:] == ["https://x.org/y", "../book/absent.html"]
     assert f'src="{(book / "_images/figure.png").as_uri()}"' in html
-    assert html.count("style.css") == html.count("tex-svg-full.js") == 1
+    assert html.count("style.css") == html.count("tex-chtml-full.js") == 1
     assert "<title>The book</title>" in html
     assert "menu" not in html
 

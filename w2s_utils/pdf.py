@@ -58,6 +58,7 @@ def print_book(book: Path, pages: Sequence[str], target: Path) -> None:
         page = browser.new_page(color_scheme="light")
         page.goto(whole.as_uri(), wait_until="load")
         page.evaluate("window.MathJax?.startup?.promise")
+        page.evaluate("document.fonts.ready.then(() => null)")
         pdf = page.pdf(
             format="A4",
             scale=0.85,
@@ -91,7 +92,7 @@ def one_page(book: Path, pages: Sequence[str]) -> str:
             for heading in document.find_all(["title", "h1"]):
                 heading.string = title
             # The styles and scripts of one page serve all.
-            for part in soup.select("head link[rel=stylesheet], script[src*=tex-svg]"):
+            for part in soup.select("head link[rel=stylesheet], script[src*=tex-chtml]"):
                 _absolute(part, book, folder)
                 document.head.append(part)
             document.head.insert(1, soup.find("script", string=re.compile("window.MathJax =")))
