@@ -4,10 +4,13 @@ PROFILE ?= quick
 JOBS ?=
 PORT ?= 8000
 
-.PHONY: book test bench serve lock clean
+.PHONY: book pdf test bench serve lock clean
 
 book: ## execute the notebooks and build the book (PROFILE=quick|paper, JOBS=cores)
 	@$(PYTHON) bootstrap.py book --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
+
+pdf: ## build the book and print it in one PDF, build/book.pdf (PROFILE=quick|paper); needs Chromium
+	@$(PYTHON) bootstrap.py pdf --profile $(PROFILE)
 
 test: ## lint, types, tests, reference values of the notebooks, the book in a browser
 	@$(PYTHON) bootstrap.py test
@@ -18,11 +21,11 @@ bench: ## measure the samplers and the probe sweeps against plain code and rewri
 serve: ## show the built book on localhost (PORT=8000)
 	@$(PYTHON) bootstrap.py serve $(PORT)
 
-lock: ## resolve pyproject.toml into requirements.lock
+lock: ## resolve pyproject.toml into requirements.lock, without the extra vision and its torch
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip install --quiet uv
-	build/uv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
+	build/uv/bin/uv pip compile pyproject.toml --extra text --extra cluster --extra book --extra pdf --extra dev \
+		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o requirements.lock
 
 clean: ## remove all that was built, the virtual environment too
 	rm -rf build .venv

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from w2s_utils.claims import CLAIMS, LEDGER_KEY, Finding, NotTested, record
+from w2s_utils.claims import CLAIMS, LEDGER_KEY, Entry, Finding, NotTested, entries, overall, record
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_claim_that_was_not_tested_is_shown_as_such_and_never_as_holding():
     assert data["text/plain"].splitlines()[0] == "claim 8: the data are not at hand: not tested"
     assert "<td></td><td></td><td>not tested</td>" in data["text/html"]
     assert metadata[LEDGER_KEY][0] == {
-        "claim": 8, "statement": "the data are not at hand", "holds": None
+        "claim": 8, "statement": "the data are not at hand", "data": "real", "holds": None
     }  # fmt: skip
     assert data["text/plain"].count("holds") == data["text/html"].count("holds") == 1
     with pytest.raises(ValueError, match="claim must be one of"):
@@ -74,3 +74,33 @@ def test_meaningless_findings_are_refused(arguments, message):
         Finding(*arguments)
     with pytest.raises(ValueError, match="at least one"):
         record()
+
+
+def test_the_ledger_is_read_back_from_an_executed_notebook(tmp_path):
+    findings = (
+        Finding(1, "x", 1.0, 0.9, tolerance=0.2, data="real"),
+        NotTested(8, "no data"),
+        Finding(2, "undefined", np.nan, 1.0, "below"),
+    )
+    _, metadata = record(*findings)._repr_mimebundle_()
+    cells = [{"id": "title"}, {"id": "ledger", "outputs": [{}, {"metadata": metadata}]}]
+    executed = tmp_path / "04_x.ipynb"
+    executed.write_text(json.dumps({"cells": cells}))
+    first, second, third = entries(executed)
+    assert (first, second) == tuple(Entry("04_x", "ledger", f) for f in findings[:2])
+    assert np.isnan(third.finding.measured)
+    assert not third.finding.holds
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict"),
+    [
+        ([1.0, 2.0], "holds"),
+        ([1.0, -1.0], "holds in part"),
+        ([-1.0, np.nan], "does not hold"),
+        ([], "not tested"),
+    ],
+)
+def test_the_verdict_on_a_claim_weighs_what_was_tested(measured, verdict):
+    findings = [Finding(1, "x", value, 0.0, "above") for value in measured]
+    assert overall([*findings, NotTested(1, "y")]) == verdict

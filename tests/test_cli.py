@@ -55,6 +55,7 @@ def files(folder: Path):
         (["run"], ["{notebook}", "-p", "NAME VALUE", "w2s run 04_w2s_risk -p trials 2000"]),
         (["fetch"], ["SHA-256"]),
         (["features"], ["utkface", "sst2"]),
+        (["features", "colored-mnist"], ["extra vision", "the shipped file"]),
     ],
 )
 def test_help_says_what_a_newcomer_needs(w2s, command, told):
@@ -91,6 +92,7 @@ def test_run_takes_a_path_and_an_output(w2s, project):
         (["run", "01_sum", "--output", "notebooks"], "is a directory"),
         (["run", "01_sum", "--output", "notebooks/01_sum.ipynb"], "is the source itself"),
         (["fetch", "everything"], "unexpected extra argument"),
+        (["features", "colored-mnist", "--out", "mine.npy"], "mine.npy must end in .npz"),
     ],
 )
 def test_bad_request_is_one_sentence_exit_code_2_and_changes_nothing(
@@ -193,6 +195,16 @@ def test_bad_requests_for_features_are_one_sentence_and_exit_code_2(w2s, face, c
     assert code == 2
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_features_without_the_extra_are_one_sentence_and_exit_code_2(w2s, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, _, err = w2s("features", "colored-mnist", "--out", str(tmp_path / "mine.npz"))
+    assert (code, err) == (
+        2,
+        "w2s: Image features need the package torch: install w2s-utils[vision].\n",
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_interruption_is_exit_code_130(w2s, project, monkeypatch):

@@ -228,12 +228,14 @@ def test_key_depends_on_the_package_python_and_every_installed_version(
     keys.add(publish.environment_key())
     (package / "module.py").rename(package / "renamed.py")
     keys.add(publish.environment_key())
+    (package / "manifest.json").write_text("{}")
+    keys.add(publish.environment_key())
     monkeypatch.setattr(sys, "version", "3.99")
     keys.add(publish.environment_key())
     numpy = SimpleNamespace(name="numpy", version="99")
     monkeypatch.setattr(metadata, "distributions", lambda: [numpy])
     keys.add(publish.environment_key())
-    assert len(keys) == 5
+    assert len(keys) == 6
     assert publish.environment_key() in keys
 
 
@@ -351,6 +353,38 @@ def test_failing_notebook_keeps_the_last_book_and_the_work_of_the_others(
     build.clear()
     build_book(project, report=build.append)
     assert not [line for line in build if "second: started" in line]
+
+
+LEDGER = """from w2s_utils import claims
+claims.record(claims.Finding(4, "the number", n, 3.0, "above"))"""
+
+
+def test_changed_verdict_fails_the_build_until_it_is_recorded(
+    project: Path, build: list[str]
+) -> None:
+    record = project / "notebooks/verdicts/quick.yaml"
+    write_notebook(project / "notebooks/first.ipynb", LEDGER)
+    with pytest.raises(BuildError, match="claim 4 holds: the number") as unrecorded:
+        build_book(project, report=build.append)
+    assert "first: claim 4" in str(unrecorded.value)
+    build_book(project, report=build.append, record_verdicts=True)
+    good = (project / "build/html").resolve()
+    build_book(project, report=build.append)
+    kept = record.read_text()
+    (project / "notebooks/profiles/quick.yaml").write_text("first: {n: 2}\n")
+    with pytest.raises(BuildError, match="--record-verdicts") as changed:
+        build_book(project, report=build.append)
+    assert [line[:2] for line in str(changed.value).splitlines()[1:-1]] == ["- ", "+ "]
+    assert (project / "build/html").resolve() == good
+    assert record.read_text() == kept
+    record.unlink()
+
+
+def test_book_knows_how_its_notebooks_were_executed(project: Path, build: list[str]) -> None:
+    facts = json.loads((project / "build/book_src/build.json").read_text())
+    assert facts["profile"] == "quick"
+    assert facts["notebooks"]["first"]["parameters"] == {"n": 5}
+    assert 0 < facts["notebooks"]["second"]["seconds"] < 600
 
 
 def test_broken_page_fails_the_build_every_time_and_names_the_source(

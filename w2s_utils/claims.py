@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from html import escape
-from math import isfinite
-from typing import Any, Literal
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 CLAIMS = {
     1: "W2S finetuning can be analysed as ridgeless regression on low-dimensional features.",
@@ -20,6 +23,8 @@ CLAIMS = {
     7: "The theory's curves track the measured risks on synthetic regression.",
     8: "The same trends show on vision and text tasks.",
 }
+
+Data = Literal["synthetic", "real"]
 
 LEDGER_KEY = "w2s_ledger"  # of the output's metadata in an executed notebook
 
@@ -42,6 +47,8 @@ class Finding:
         Whether `measured` should lie within `tolerance` of, above, or below `expected`.
     tolerance : float
         For "near": the largest deviation allowed. Otherwise unused and zero.
+    data : {"synthetic", "real"}
+        What it was measured on.
 
     Raises
     ------
@@ -55,11 +62,12 @@ class Finding:
     expected: float
     relation: Literal["near", "above", "below"] = "near"
     tolerance: float = 0.0
+    data: Data = "synthetic"
 
     def __post_init__(self) -> None:
         for name in ("measured", "expected", "tolerance"):
             object.__setattr__(self, name, float(getattr(self, name)))
-        _check_claim(self.claim)
+        _check(self.claim, self.data)
         if self.relation not in ("near", "above", "below"):
             raise ValueError(f"relation must be near, above or below, got {self.relation!r}.")
         if (self.relation == "near") != (self.tolerance > 0):
@@ -92,6 +100,8 @@ class NotTested:
         Number of the claim in `CLAIMS`.
     statement : str
         What was not tested, and why.
+    data : {"synthetic", "real"}
+        What it would have been measured on.
 
     Raises
     ------
@@ -101,9 +111,10 @@ class NotTested:
 
     claim: int
     statement: str
+    data: Data = "real"
 
     def __post_init__(self) -> None:
-        _check_claim(self.claim)
+        _check(self.claim, self.data)
 
     @property
     def holds(self) -> None:
@@ -120,6 +131,24 @@ class Ledger:
         plain = "\n".join(f"claim {f.claim}: {f.statement}: {_in_words(f)}" for f in self.findings)
         data = {"text/plain": plain, "text/html": _table(self.findings)}
         return data, {LEDGER_KEY: [_plain(f) for f in self.findings]}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finding, and where it was made.
+
+    Attributes
+    ----------
+    chapter : str
+        Name of the notebook.
+    cell : str
+        Id of the cell.
+    finding : Finding or NotTested
+    """
+
+    chapter: str
+    cell: str
+    finding: Finding | NotTested
 
 
 def record(*findings: Finding | NotTested) -> Ledger:
@@ -144,9 +173,57 @@ def record(*findings: Finding | NotTested) -> Ledger:
     return Ledger(findings)
 
 
-def _check_claim(claim: int) -> None:
+def entries(executed: Path) -> list[Entry]:
+    """Read the ledger of an executed notebook.
+
+    Parameters
+    ----------
+    executed : Path
+        An executed notebook; without a ledger it has no entries.
+
+    Returns
+    -------
+    list of Entry
+        In the notebook's order.
+    """
+    return [
+        Entry(executed.stem, cell["id"], _from_plain(fields))
+        for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"]
+        for output in cell.get("outputs", [])
+        for fields in output.get("metadata", {}).get(LEDGER_KEY, [])
+    ]
+
+
+def verdict(finding: Finding | NotTested) -> str:
+    """Give the verdict in words: holds, does not hold, not tested."""
+    return {True: "holds", False: "does not hold", None: "not tested"}[finding.holds]
+
+
+def overall(findings: Iterable[Finding | NotTested]) -> str:
+    """Give the verdict on a claim from all that was found about it.
+
+    Parameters
+    ----------
+    findings : iterable of Finding or NotTested
+
+    Returns
+    -------
+    {"holds", "holds in part", "does not hold", "not tested"}
+        Untested parts count only where nothing was tested.
+    """
+    verdicts = {finding.holds for finding in findings} - {None}
+    if len(verdicts) == 2:
+        return "holds in part"
+    return {True: "holds", False: "does not hold", None: "not tested"}[
+        verdicts.pop() if verdicts else None
+    ]
+
+
+def _check(claim: int, data: str) -> None:
     if claim not in CLAIMS:
         raise ValueError(f"claim must be one of {sorted(CLAIMS)}, got {claim!r}.")
+    if data not in get_args(Data):
+        raise ValueError(f"data must be synthetic or real, got {data!r}.")
 
 
 def _plain(finding: Finding | NotTested) -> dict[str, Any]:
@@ -158,17 +235,24 @@ def _plain(finding: Finding | NotTested) -> dict[str, Any]:
     }
 
 
-def _cells(finding: Finding | NotTested) -> tuple[str, str, str]:
-    """Measured, expected and verdict, as shown."""
+def _from_plain(fields: dict[str, Any]) -> Finding | NotTested:
+    values = {name: value for name, value in fields.items() if name != "holds"}
+    if "measured" not in values:
+        return NotTested(**values)
+    values |= {name: nan for name, value in values.items() if value is None}
+    return Finding(**values)
+
+
+def in_cells(finding: Finding | NotTested) -> tuple[str, str, str]:
+    """Measured, expected and verdict, as tables show them."""
     if isinstance(finding, NotTested):
-        return "", "", "not tested"
-    verdict = "holds" if finding.holds else "does not hold"
-    return f"{finding.measured:.4g}", finding.expectation, verdict
+        return "", "", verdict(finding)
+    return f"{finding.measured:.4g}", finding.expectation, verdict(finding)
 
 
 def _in_words(finding: Finding | NotTested) -> str:
-    measured, expected, verdict = _cells(finding)
-    return f"{measured}, expected {expected}: {verdict}" if measured else verdict
+    measured, expected, found = in_cells(finding)
+    return f"{measured}, expected {expected}: {found}" if measured else found
 
 
 def _table(findings: tuple[Finding | NotTested, ...]) -> str:
@@ -178,7 +262,7 @@ def _table(findings: tuple[Finding | NotTested, ...]) -> str:
     )
     rows = "".join(
         f'<tr><td title="{escape(CLAIMS[f.claim])}">{f.claim}</td><td>{escape(f.statement)}</td>'
-        f"{''.join(f'<td>{cell}</td>' for cell in _cells(f))}</tr>"
+        f"{''.join(f'<td>{cell}</td>' for cell in in_cells(f))}</tr>"
         for f in findings
     )
     return f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"

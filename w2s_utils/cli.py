@@ -42,16 +42,51 @@ def book(
         int | None,
         typer.Option(min=1, help="Notebooks that run at once.", show_default="one a core"),
     ] = None,
+    record_verdicts: Annotated[
+        bool,
+        typer.Option(
+            "--record-verdicts", help="Accept the verdicts on the paper's claims that are found."
+        ),
+    ] = False,
 ) -> None:
     """Execute the notebooks and build the book in build/html.
 
-    Only what has changed since the last build runs again. Examples:
+    Only what has changed since the last build runs again. A verdict on one of the paper's claims
+    that differs from the recorded one fails the build. Examples:
 
     w2s book
 
     w2s book --profile paper --jobs 4
     """
-    publish.build_book(project_root(), profile, jobs, before_execution=fetch, report=typer.echo)
+    publish.build_book(
+        project_root(),
+        profile,
+        jobs,
+        before_execution=fetch,
+        report=typer.echo,
+        record_verdicts=record_verdicts,
+    )
+
+
+@app.command()
+def pdf(
+    profile: Annotated[str, typer.Option(help="As of w2s book.")] = "quick",
+    output: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="The PDF.", show_default="build/book.pdf"),
+    ] = None,
+) -> None:
+    """Build the book and print all of it in one PDF, with Chromium.
+
+    w2s pdf --profile paper --output book.pdf
+    """
+    from w2s_utils.pdf import print_book
+
+    root = project_root()
+    first = publish.build_book(root, profile, before_execution=fetch, report=typer.echo)
+    target = output or root / "build" / "book.pdf"
+    print_book(first.parent.resolve(), publish.page_names(root), target)
+    typer.echo(f"Printed: {target}")
 
 
 class _RunCommand(TyperCommand):
@@ -253,6 +288,35 @@ def sst2(
     _save(out, values)
     if labels is not None:
         _save(labels, reviews.labels)
+
+
+@features.command("colored-mnist")
+def colored_mnist(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Features to write, as .npz.", show_default="the shipped file"
+        ),
+    ] = None,
+) -> None:
+    """Features of ColoredMNIST by EfficientNet-Lite: make the file that is shipped anew.
+
+    Needs the extra vision; takes minutes. The manifest goes beside the file, as .json.
+
+    w2s features colored-mnist --out mine.npz
+    """
+    from w2s_utils.tasks import colored_mnist as task
+    from w2s_utils.tasks.packages import FetchError
+
+    path = out or task.PACK
+    with _request():
+        if path.suffix != ".npz":
+            raise ValueError(f"{path} must end in .npz.")
+        try:
+            task.make_pack(path)
+        except FetchError as error:
+            raise publish.BuildError(str(error)) from error
+    typer.echo(f"{task.IMAGES:,} images: {path}")
 
 
 def _check_outputs(*files: Path | None) -> None:

@@ -6,6 +6,8 @@
     book/, _config.yml, _toc.yml  --------------------------------+-->  build/book_src
     build/book_src     --jupyter-book-->  build/books/ID/  <--  build/html (a symbolic link)
 
+Between the two steps the findings of the notebooks are compared with ``notebooks/verdicts/``.
+
 A notebook is executed again only when something that its outputs depend on has changed, and the
 book is built again only when something in ``build/book_src`` has.  Whatever is finished appears
 under its final name in one step, so a killed build loses only what it was working on.
@@ -17,6 +19,7 @@ import json
 import logging
 import multiprocessing
 import os
+import platform
 import re
 import shutil
 import signal
@@ -271,28 +274,37 @@ class Task:
         """Whether the output is there, whole and unaltered, and made from the present sources."""
         try:
             stamp = json.loads(self.stamp.read_text(encoding="utf-8"))
-            return bool(stamp == self._stamp(self.key()))
-        except (OSError, ValueError):
+            found = {name: stamp[name] for name in ("key", "sha256")}
+            return found == {"key": self.key(), "sha256": self._sha256()}
+        except (OSError, ValueError, TypeError, KeyError):
             return False
+
+    @property
+    def seconds(self) -> float:
+        """How long the execution took that made the output."""
+        return float(json.loads(self.stamp.read_text(encoding="utf-8"))["seconds"])
 
     def run(self) -> float:
         """Execute the notebook and vouch for the output; return the seconds taken."""
         key = self.key()  # before the run: an edit during it must not go unnoticed
         seconds = execute(self.notebook, self.parameters, self.output)
-        write_atomically(self.stamp, json.dumps(self._stamp(key)))
+        stamp = {"key": key, "sha256": self._sha256(), "seconds": round(seconds, 1)}
+        write_atomically(self.stamp, json.dumps(stamp))
         return seconds
 
-    def _stamp(self, key: str) -> dict[str, str]:
-        return {"key": key, "sha256": hashlib.sha256(self.output.read_bytes()).hexdigest()}
+    def _sha256(self) -> str:
+        return hashlib.sha256(self.output.read_bytes()).hexdigest()
 
 
 def environment_key() -> str:
     """Hash what every output depends on: Python, all installed packages and this one's sources.
 
-    The hashes of the data are written in these sources, so they count too.
+    The hashes of the data are written in these sources and in the manifests of what is shipped, so
+    they count too.
     """
     installed = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
-    return _digest(sys.version, installed, _tree_digest(PACKAGE, "*.py"))
+    sources = [_tree_digest(PACKAGE, pattern) for pattern in ("*.py", "*.json")]
+    return _digest(sys.version, installed, sources)
 
 
 def _tree_digest(folder: Path, pattern: str = "*") -> str:
@@ -400,6 +412,7 @@ def build_book(
     before_execution: Callable[[], object] = lambda: None,
     report: Callable[[str], None] = print,
     name: str = "html",
+    record_verdicts: bool = False,
 ) -> Path:
     """Execute the notebooks of the table of contents and build the book from them.
 
@@ -417,6 +430,8 @@ def build_book(
         Receives each line of progress.
     name : str
         Where the book appears in ``build``; books of other names stay.
+    record_verdicts : bool
+        Record the verdicts of this build instead of comparing them with the recorded ones.
 
     Returns
     -------
@@ -428,7 +443,8 @@ def build_book(
     PublishError
         If the profile, the table of contents or a parameter is wrong; nothing has run then.
     BuildError
-        If a notebook or a page fails; the last good book stays where it is.
+        If a notebook or a page fails, or a verdict is not the recorded one; the last good book
+        stays where it is.
     """
     from filelock import FileLock, Timeout
 
@@ -449,7 +465,8 @@ def build_book(
         if todo:
             before_execution()
         seconds = execute_all(todo, jobs or os.cpu_count() or 1, report)
-        first_page = _publish(root, tasks, build / name)
+        _check_verdicts(root, profile, tasks, record_verdicts)
+        first_page = _publish(root, profile, tasks, build / name)
     except KeyboardInterrupt:
         report("Interrupted. What is finished is kept: the same command goes on from there.")
         raise
@@ -489,6 +506,11 @@ def _pages(root: Path) -> list[Path]:
     return pages
 
 
+def page_names(root: Path) -> list[str]:
+    """Names of the book's pages, such as ``notebooks/04_w2s_risk``, in its order."""
+    return [page.relative_to(root).with_suffix("").as_posix() for page in _pages(root)]
+
+
 def _tasks(root: Path, pages: Sequence[Path], profile: str) -> list[Task]:
     profiles = root / "notebooks" / "profiles"
     path = profiles / f"{profile}.yaml"
@@ -516,7 +538,23 @@ def _tasks(root: Path, pages: Sequence[Path], profile: str) -> list[Task]:
     return tasks
 
 
-def _publish(root: Path, tasks: Sequence[Task], link: Path) -> Path:
+def _check_verdicts(root: Path, profile: str, tasks: Sequence[Task], record: bool) -> None:
+    """Fail if the findings are not the recorded ones; or record them."""
+    from w2s_utils import verdicts
+
+    file = root / "notebooks" / "verdicts" / f"{profile}.yaml"
+    found = verdicts.found(task.output for task in tasks)
+    if record:
+        verdicts.write(file, found)
+    elif changed := verdicts.differences(file, found):
+        raise BuildError(
+            f"These verdicts are not the recorded ones of notebooks/verdicts/{file.name}:\n"
+            f"{changed}\nIf that is meant, record them: w2s book --profile {profile} "
+            "--record-verdicts"
+        )
+
+
+def _publish(root: Path, profile: str, tasks: Sequence[Task], link: Path) -> Path:
     """Assemble the sources, build the book unless it is built already, and put it in place."""
     build = root / "build"
     source = build / "book_src"
@@ -529,6 +567,15 @@ def _publish(root: Path, tasks: Sequence[Task], link: Path) -> Path:
         destination = source / task.notebook.relative_to(root)
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(task.output, destination)
+    facts = {
+        "profile": profile,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "notebooks": {
+            task.name: {"seconds": task.seconds, "parameters": task.parameters} for task in tasks
+        },
+    }
+    (source / "build.json").write_text(json.dumps(facts), encoding="utf-8")
 
     # A book is named by all that went into it, so one that is there need not be built again.
     environment = tasks[0].environment if tasks else environment_key()

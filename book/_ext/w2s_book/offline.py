@@ -1,4 +1,4 @@
-"""The book's own Sphinx extension: what its theme and tools need to work offline and cleanly."""
+"""What the theme and its tools need to work offline and without errors."""
 
 from importlib.resources import files
 
@@ -18,8 +18,7 @@ def remove_second_search_box(app: Sphinx, config: Config) -> None:
     config.html_theme_options["navbar_persistent"] = []
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> None:
     """Register the hooks."""
     app.connect("config-inited", use_mathjax_from_package)
     app.connect("config-inited", remove_second_search_box)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

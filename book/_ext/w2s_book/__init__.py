@@ -1,0 +1,12 @@
+"""The book's own Sphinx extension."""
+
+from sphinx.application import Sphinx
+
+from . import chapters, glossary, offline, report
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register all parts."""
+    for part in (offline, chapters, glossary, report):
+        part.setup(app)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,159 @@
+"""The book's Sphinx extension, on a small book that is built with it."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from w2s_utils import publish
+from w2s_utils.publish import build_book
+
+ROOT = Path(publish.__file__).parents[1]
+
+INTRO = """# Introduction
+
+An excess risk outside of a chapter stays as it is.
+"""
+NOTATION = """# Notation
+
+:::{glossary}
+excess risk
+  What it says.
+
+risk
+  Shorter than the other.
+
+PGR
+  A ratio.
+:::
+"""
+CHAPTER = """# The excess risk
+
+The `excess risk`, and excess risks in words. An excess risk again, and a Risk alone.
+
+A {term}`PGR` that the author has linked, and a PGR that he has not.
+"""
+LEDGER = """from w2s_utils import claims
+claims.record(
+    claims.Finding(2, "a|b < $c$ *d* e_f", 1.0, 0.5, "above"),
+    claims.Finding(4, "first", 1.0, 2.0, "above", data="real"),
+    claims.Finding(4, "second", 1.0, 0.5, "above", data="real"),
+    claims.NotTested(8, "no photographs"),
+)"""
+REPORT = """# Report
+
+```{verdicts}
+```
+
+(claim-1)=
+(claim-2)=
+(claim-3)=
+(claim-4)=
+(claim-5)=
+(claim-6)=
+(claim-7)=
+(claim-8)=
+## Findings
+
+```{findings} 2
+```
+
+```{findings} 4
+```
+
+```{build-facts}
+```
+"""
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    root = tmp_path_factory.mktemp("book")
+    shutil.copytree(ROOT / "book/_ext", root / "book/_ext")
+    shutil.copytree(ROOT / "book/_static", root / "book/_static")
+    shutil.copy(ROOT / "book/references.bib", root / "book")
+    shutil.copy(ROOT / "_config.yml", root)
+    pages = {"intro": INTRO, "notation": NOTATION, "report": REPORT, "rerun": "# Rerun\n"}
+    for name, content in pages.items():
+        (root / f"book/{name}.md").write_text(content)
+    cells = [
+        new_markdown_cell(CHAPTER, id="text"),
+        new_code_cell("n = 1", id="parameters", metadata={"tags": ["parameters"]}),
+        new_code_cell(LEDGER, id="ledger"),
+    ]
+    (root / "notebooks/profiles").mkdir(parents=True)
+    (root / "notebooks/profiles/quick.yaml").write_text("04_chapter: {n: 7}\n")
+    nbformat.write(new_notebook(cells=cells), root / "notebooks/04_chapter.ipynb")
+    files = ["notebooks/04_chapter", "book/notation", "book/report", "book/rerun"]
+    toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": f} for f in files]}
+    (root / "_toc.yml").write_text(json.dumps(toc))
+    page = build_book(root, report=lambda line: None, record_verdicts=True)
+    return page.parent.resolve()
+
+
+class Cells(HTMLParser):
+    """Collects the texts of the cells of all tables, row by row."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.rows = []
+        self.inside = False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.rows[-1][-1] += data.strip()
+
+
+def test_first_use_of_each_term_is_linked_and_no_other(html):
+    page = (html / "notebooks/04_chapter.html").read_text()
+    links = re.findall(r'href="\.\./book/notation\.html#term-([\w-]+)"[^>]*>(.*?)</a>', page)
+    shown = [(term, re.sub("<.*?>", "", text)) for term, text in links]
+    assert shown == [("excess-risk", "excess risks"), ("risk", "Risk"), ("PGR", "PGR")]
+    assert "term-" not in (html / "index.html").read_text() + (html / "book/intro.html").read_text()
+
+
+def test_a_chapter_offers_its_executed_notebook_and_the_command_that_reruns_it(html):
+    page = (html / "notebooks/04_chapter.html").read_text()
+    (target,) = re.findall(r'href="([^"]+)" download>Download this notebook', page)
+    executed = nbformat.read(html / "notebooks" / target, as_version=4)
+    assert any(cell.get("outputs") for cell in executed.cells)
+    assert "w2s run 04_chapter -p NAME VALUE" in re.sub("<.*?>", "", page)
+    assert "download>" not in (html / "book/rerun.html").read_text()
+
+
+def test_report_gives_the_verdicts_and_leads_to_the_cells(html):
+    page = (html / "book/report.html").read_text()
+    rows = Cells(page).rows
+    claims = {row[0]: row[2:] for row in rows if len(row) == 4}
+    assert claims["2"] == ["holds (1 of 1)", "not tested"]
+    assert claims["4"] == ["not tested", "holds in part (1 of 2)"]
+    assert claims["8"] == ["not tested", "not tested"]
+    assert ["chapter 4", "a|b < $c$ *d* e_f", "1", "above 0.5", "holds"] in rows
+    assert ["chapter 4", "first", "1", "above 2", "does not hold"] in rows
+    (place,) = set(re.findall(r'href="\.\./notebooks/04_chapter\.html#([\w-]+)"', page))
+    assert f'id="{place}"' in (html / "notebooks/04_chapter.html").read_text()
+
+
+def test_build_facts_name_profile_and_parameters(html):
+    page = (html / "book/report.html").read_text()
+    assert "Profile <code" in page
+    (row,) = [row for row in Cells(page).rows if row[0] == "The excess risk"]
+    assert float(row[1]) > 0
+    assert row[2] == "n=7"

@@ -1,0 +1,200 @@
+import numpy as np
+import pytest
+from scipy.optimize import check_grad, minimize
+from scipy.special import expit, log_softmax, softmax
+
+from w2s_utils import softmax as probes
+from w2s_utils.metrics import MODELS
+from w2s_utils.softmax import class_probabilities, fit_softmax, run_grid
+
+
+def problem(seed, n=40, d=3, K=3):
+    """Features, and soft labels that no probe reproduces."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, d)), rng.dirichlet(np.ones(K), n)
+
+
+def naive_loss(flat, X, Y, ridge):
+    W = flat.reshape(X.shape[1], -1)
+    return -np.mean(np.sum(Y * log_softmax(X @ W, axis=1), axis=1)) + ridge * np.sum(W**2)
+
+
+def naive_gradient(flat, X, Y, ridge):
+    W = flat.reshape(X.shape[1], -1)
+    return (X.T @ (softmax(X @ W, axis=1) - Y) / len(X) + 2 * ridge * W).ravel()
+
+
+@pytest.mark.parametrize("K", [2, 3, 5])
+@pytest.mark.parametrize("ridge", [1e-3, 1.0])
+def test_against_a_general_minimiser_in_all_weights(K, ridge):
+    X, Y = problem(K, K=K)
+    start = np.zeros(X.shape[1] * K)
+    naive = minimize(
+        naive_loss, start, (X, Y, ridge), jac=naive_gradient, method="BFGS", options={"gtol": 1e-9}
+    ).x.reshape(-1, K)
+    W = fit_softmax(X, Y, ridge)
+    np.testing.assert_allclose(W, naive, atol=1e-6)
+    np.testing.assert_allclose(W.sum(axis=1), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gradient_is_that_of_the_loss_and_vanishes_at_the_fit(seed):
+    X, Y = problem(seed)
+    point = np.random.default_rng(seed).standard_normal(X.shape[1] * Y.shape[1])
+    assert check_grad(naive_loss, naive_gradient, point, X, Y, 0.1) < 1e-6
+    assert np.abs(naive_gradient(fit_softmax(X, Y, 0.1).ravel(), X, Y, 0.1)).max() < 1e-7
+    assert np.abs(naive_gradient(point, X, Y, 0.1)).max() > 1e-2
+
+
+@pytest.mark.parametrize("K", [2, 4])
+def test_hessian_is_the_derivative_of_the_gradient(K):
+    X, Y = problem(1, K=K)
+    Q = np.linalg.qr(np.eye(K)[:, 1:] - 1 / K)[0]
+    V = np.random.default_rng(2).standard_normal((X.shape[1], K - 1))
+
+    def gradient(flat):
+        W = flat.reshape(V.shape) @ Q.T
+        return (naive_gradient(W.ravel(), X, Y, 0.1).reshape(W.shape) @ Q).ravel()
+
+    H = probes._hessian(X, softmax(X @ V @ Q.T, axis=1), Q, 0.1)
+    step = 1e-5 * np.eye(V.size)
+    differences = [gradient(V.ravel() + e) - gradient(V.ravel() - e) for e in step]
+    np.testing.assert_allclose(H, np.array(differences) / 2e-5, atol=1e-8)
+
+
+def test_two_classes_are_the_logistic_regression():
+    """By the slow way: plain gradient descent on the one logit."""
+    X, Y = problem(3, K=2)
+    w, ridge = np.zeros(X.shape[1]), 0.05
+    for _ in range(3000):  # weights (-w/2, w/2) have the norm |w|^2 / 2
+        w -= 0.5 * (X.T @ (expit(X @ w) - Y[:, 1]) / len(X) + ridge * w)
+    np.testing.assert_allclose(
+        class_probabilities(X, fit_softmax(X, Y, ridge))[:, 1], expit(X @ w), atol=1e-9
+    )
+
+
+def test_a_probe_of_the_right_form_is_recovered_from_soft_labels():
+    """The student of a teacher with the same features is its teacher."""
+    X, _ = problem(4, n=200)
+    W = np.random.default_rng(5).standard_normal((3, 3))
+    W -= W.mean(axis=1, keepdims=True)
+    student = fit_softmax(X, class_probabilities(X, W), 1e-10)
+    np.testing.assert_allclose(student, W, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+@pytest.mark.parametrize("ridge", [1e-10, 1e-6, 1e-2])
+def test_separable_data_have_a_finite_fit(scale, ridge):
+    x = scale * np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    Y = np.eye(2)[[0, 0, 1, 1]]
+    W = fit_softmax(x, Y, ridge)
+    assert np.isfinite(W).all()
+    assert np.abs(naive_gradient(W.ravel(), x, Y, ridge)).max() < 1e-6 * scale
+    assert (class_probabilities(x, W).argmax(axis=1) == [0, 0, 1, 1]).all()
+
+
+def test_smaller_ridge_means_larger_weights_on_separable_data():
+    x, Y = np.array([[-1.0], [1.0]]), np.eye(2)
+    norms = [np.linalg.norm(fit_softmax(x, Y, ridge)) for ridge in (1e-2, 1e-4, 1e-6)]
+    assert norms[0] < norms[1] < norms[2]
+
+
+def test_names_of_the_classes_do_not_matter():
+    X, Y = problem(6, K=4)
+    order = [2, 0, 3, 1]
+    np.testing.assert_allclose(
+        fit_softmax(X, Y[:, order], 1e-3), fit_softmax(X, Y, 1e-3)[:, order], atol=1e-7
+    )
+
+
+def test_rotated_features_give_the_same_answers():
+    X, Y = problem(7)
+    R = np.linalg.qr(np.random.default_rng(8).standard_normal((3, 3)))[0]
+    np.testing.assert_allclose(
+        class_probabilities(X @ R, fit_softmax(X @ R, Y, 1e-3)),
+        class_probabilities(X, fit_softmax(X, Y, 1e-3)),
+        atol=1e-7,
+    )
+
+
+def test_more_features_than_inputs():
+    X, Y = problem(9, n=5, d=12)
+    W = fit_softmax(X, Y, 1e-2)
+    assert np.abs(naive_gradient(W.ravel(), X, Y, 1e-2)).max() < 1e-7
+
+
+def test_hopeless_conditioning_is_said():
+    X = 1e9 * np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]])
+    with pytest.raises(ValueError, match="X is too ill-conditioned for so small a ridge"):
+        fit_softmax(X, np.eye(2)[[0, 1, 1]], 1e-10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([[1.0]], [[0.5, 0.6]], 1.0), "rows, they are off by up to 0.1"),
+        (([[1.0]], [[1.5, -0.5]], 1.0), "rows, they are off by up to 0.5"),
+        (([[1.0]], [[1.0]], 1.0), "a column a class, at least 2"),
+        (([[1.0]], [1.0], 1.0), "labels must have 2 dimension"),
+        (([[1.0], [2.0]], [[0.5, 0.5]], 1.0), "X has 2, labels has 1"),
+        (([[np.nan]], [[0.5, 0.5]], 1.0), "X must be finite"),
+        (([[1.0]], [[0.5, 0.5]], 0.0), "ridge must be finite and > 0"),
+        (([[1.0]], [[0.5, 0.5]], np.nan), "ridge must be finite and > 0"),
+    ],
+)
+def test_bad_input_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fit_softmax(*arguments)
+
+
+def grid(points=((60, 100),), trials=3, test_size=40, **changes):
+    rng = np.random.default_rng(10)
+    S = rng.standard_normal((200, 4))
+    target = class_probabilities(S, np.outer(np.ones(4), [-0.5, 0.5]))
+
+    def draw_labels(rng):
+        return np.eye(2)[(rng.random(200) < target[:, 1]).astype(int)]
+
+    inputs = {"weak": S[:, :3], "strong": S, "target": target, "draw_labels": draw_labels}
+    settings = {"points": points, "trials": trials, "test_size": test_size}
+    return run_grid(**(inputs | settings | {"seed": 1, "ridge": 1e-6} | changes))
+
+
+def test_a_trial_of_the_grid_step_by_step():
+    frame = grid()
+    rng = np.random.default_rng(10)
+    S = rng.standard_normal((200, 4))
+    p = expit(S.sum(axis=1))
+    rng = np.random.default_rng(np.random.SeedSequence(1).spawn(3)[1])
+    order = rng.permutation(200)
+    y = np.eye(2)[(rng.random(200) < p).astype(int)]
+    test, some, others = order[:40], order[40:100], order[100:]
+    teacher = fit_softmax(S[some, :3], y[some], 1e-6)
+    student = fit_softmax(S[others], class_probabilities(S[others, :3], teacher), 1e-6)
+    answer = class_probabilities(S[test], student)[:, 1]
+    trial = frame[frame["trial"] == 1].set_index("measure")
+    assert trial.loc["mse", "student"] == pytest.approx(np.mean((answer - p[test]) ** 2))
+    right = np.where(answer > 0.5, p[test], 1 - p[test])
+    assert trial.loc["accuracy", "student"] == pytest.approx(right.mean())
+
+
+def test_grid_has_a_row_a_point_trial_and_measure_and_repeats_with_its_seed():
+    points = [(60, 100), (30, 100)]
+    frame = grid(points)
+    assert len(frame) == 2 * 3 * 2
+    assert list(frame.columns) == ["n", "N", "trial", "measure", *MODELS]
+    assert frame.equals(grid(points))
+    assert not frame.equals(grid(points, seed=2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"points": [(100, 61)]}, "exceed the 200 rows, got 40 [+] 100 [+] 61 = 201"),
+        ({"target": np.ones((200, 2))}, "target must have probabilities"),
+        ({"weak": np.ones((199, 2))}, "weak has 199, strong has 200"),
+    ],
+)
+def test_bad_grid_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        grid(**changes)

@@ -1,0 +1,242 @@
+"""Softmax probes: multinomial logistic regression on fixed features, from hard or soft labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import linalg
+from scipy.special import log_softmax, softmax
+
+from w2s_utils._validate import Array, real_array, same_rows
+
+_STEPS = 100  # about ten are needed, or halvings of a step; a bound all the same
+_DECREMENT = 1e-10  # the loss is then quadratic up to rounding: one more step and it is solved
+
+
+def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float) -> Array:
+    r"""Weights that minimise the cross-entropy plus a ridge.
+
+    .. math:: -\frac1n \sum_{ik} y_{ik} \log p_{ik} + \alpha \|W\|_F^2, \qquad
+       p_i = \operatorname{softmax}(W^\top x_i)
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+        Features, no intercept added.
+    labels : (n, K) array_like
+        Class probabilities y, one row an input: a teacher's answer, or 1 at the label's class.
+    ridge : float
+        Penalty alpha > 0 on the mean loss. It keeps the weights finite on separable data.
+
+    Returns
+    -------
+    (d, K) ndarray
+        The only minimiser; its rows sum to zero.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, values are not finite, the rows of `labels` are not probabilities
+        of at least two classes, or the ridge is not positive.
+
+    Notes
+    -----
+    Adding the same vector to each column of W changes no probability, and the ridge sets it to
+    zero. So Newton's method works on the K - 1 remaining columns, W = V Q' with Q an orthonormal
+    basis of the vectors that sum to zero; that is the same problem, without a preferred class.
+
+    Examples
+    --------
+    Three of four labels are of class 1:
+
+    >>> import numpy as np
+    >>> W = fit_softmax(np.ones((4, 1)), [[0, 1], [0, 1], [0, 1], [1, 0]], ridge=1e-9)
+    >>> class_probabilities([[1.0]], W).round(4)
+    array([[0.25, 0.75]])
+    """
+    X, Y = real_array(X, "X", 2), _probability_rows(labels, "labels")
+    rows = same_rows(X=X, labels=Y)
+    if not (np.isfinite(ridge) and ridge > 0):
+        raise ValueError(f"ridge must be finite and > 0, got {ridge}.")
+    d, K = X.shape[1], Y.shape[1]
+    Q = linalg.helmert(K).T
+    V = np.zeros((d, K - 1))
+    loss, P = _loss(X, Y, V, Q, ridge)
+    for _ in range(_STEPS):
+        gradient = X.T @ (P - Y) @ Q / rows + 2 * ridge * V
+        step = -_solve(_hessian(X, P, Q, ridge), gradient.ravel()).reshape(V.shape)
+        decrement = -np.sum(gradient * step)
+        if decrement <= _DECREMENT:
+            return (V + step) @ Q.T
+        for length in 0.5 ** np.arange(_STEPS):
+            moved = V + length * step
+            new_loss, P = _loss(X, Y, moved, Q, ridge)
+            if new_loss <= loss - 1e-4 * length * decrement:
+                break
+        V, loss = moved, new_loss
+    raise RuntimeError(f"Newton's method did not converge in {_STEPS} steps.")
+
+
+def class_probabilities(X: ArrayLike, weights: ArrayLike) -> Array:
+    """Class probabilities of a softmax probe.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+        Features.
+    weights : (d, K) array_like
+        As returned by `fit_softmax`.
+
+    Returns
+    -------
+    (n, K) ndarray
+        Rows sum to one.
+    """
+    probabilities: Array = softmax(
+        real_array(X, "X", 2) @ real_array(weights, "weights", 2), axis=1
+    )
+    return probabilities
+
+
+def run_grid(
+    weak: ArrayLike,
+    strong: ArrayLike,
+    target: ArrayLike,
+    draw_labels: Callable[[np.random.Generator], Array],
+    points: Iterable[tuple[int, int]],
+    *,
+    trials: int,
+    test_size: int,
+    seed: int,
+    ridge: float,
+) -> pd.DataFrame:
+    """Errors and accuracies of the four models as softmax probes at each (n, N).
+
+    The student and its teacher meet only in the teacher's class probabilities, which are the
+    student's labels. Splits are those of `experiment.run_grid`: a trial shuffles the rows, draws
+    labels and sets `test_size` rows aside; of the rest the first n are labelled and the last N are
+    not.
+
+    Parameters
+    ----------
+    weak : (M, d_w) array_like
+        Weak features.
+    strong : (M, d_s) array_like
+        Strong features of the same inputs.
+    target : (M, K) array_like
+        Class probabilities that the test error is measured against.
+    draw_labels : callable
+        Maps a generator to (M, K) class probabilities as labels; called once a trial.
+    points : iterable of (n, N)
+        Sample sizes.
+    trials : int
+        Number of splits.
+    test_size : int
+        Rows of the test set.
+    seed : int
+        Trial t uses the t-th child of this seed.
+    ridge : float
+        Penalty of all four probes (see `fit_softmax`).
+
+    Returns
+    -------
+    DataFrame
+        Columns n, N, trial, measure, and one a model. There are two measures: "mse", the mean
+        square distance of the class probabilities from the target, over test inputs and classes;
+        and "accuracy", the probability under the target that the model's most probable class is
+        right.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, the target is not class probabilities, or test_size + n + N exceeds
+        the number of rows at some point.
+    """
+    W, S = real_array(weak, "weak", 2), real_array(strong, "strong", 2)
+    target = _probability_rows(target, "target")
+    rows = same_rows(weak=W, strong=S, target=target)
+    points = list(points)
+    for n, N in points:
+        if test_size + n + N > rows:
+            raise ValueError(
+                f"test_size + n + N must not exceed the {rows} rows, "
+                f"got {test_size} + {n} + {N} = {test_size + n + N}."
+            )
+    records = []
+    for trial, child in enumerate(np.random.SeedSequence(seed).spawn(trials)):
+        rng = np.random.default_rng(child)
+        order = rng.permutation(rows)
+        test, pool = order[:test_size], order[test_size:]
+        labels = draw_labels(rng)
+        for n, N in points:
+            some, others = pool[:n], pool[-N:]
+            everything = np.concatenate([some, others])
+            teacher = fit_softmax(W[some], labels[some], ridge)
+            pseudo_labels = class_probabilities(W[others], teacher)
+            answers = {
+                "weak": class_probabilities(W[test], teacher),
+                **{
+                    model: class_probabilities(S[test], fit_softmax(S[inputs], given, ridge))
+                    for model, inputs, given in (
+                        ("student", others, pseudo_labels),
+                        ("baseline", some, labels[some]),
+                        ("ceiling", everything, labels[everything]),
+                    )
+                },
+            }
+            for measure, of in (("mse", _mse), ("accuracy", _accuracy)):
+                values = {model: of(answer, target[test]) for model, answer in answers.items()}
+                records.append({"n": n, "N": N, "trial": trial, "measure": measure, **values})
+    return pd.DataFrame(records)
+
+
+def _probability_rows(values: ArrayLike, name: str) -> Array:
+    """Return `values` as an (n, K) array whose rows are probabilities of K >= 2 classes."""
+    array = real_array(values, name, 2)
+    if array.shape[1] < 2:
+        raise ValueError(f"{name} must have a column a class, at least 2, got shape {array.shape}.")
+    off = max(-array.min(initial=0), np.abs(array.sum(axis=1) - 1).max(initial=0))
+    if off > 1e-9:
+        raise ValueError(
+            f"{name} must have probabilities as rows, they are off by up to {off:.2g}."
+        )
+    return array
+
+
+def _loss(X: Array, Y: Array, V: Array, Q: Array, ridge: float) -> tuple[float, Array]:
+    """Penalised cross-entropy at W = V Q' and the class probabilities there."""
+    log_P = log_softmax(X @ V @ Q.T, axis=1)
+    return float(-np.sum(Y * log_P) / len(X) + ridge * np.sum(V**2)), np.exp(log_P)
+
+
+def _hessian(X: Array, P: Array, Q: Array, ridge: float) -> Array:
+    """Second derivative in V, rows and columns in the order of ``V.ravel()``."""
+    d, free = X.shape[1], Q.shape[1]
+    curvature = np.einsum("ka,nk,kb->nab", Q, P, Q) - np.einsum("na,nb->nab", P @ Q, P @ Q)
+    H = np.empty((d, free, d, free))
+    for a in range(free):
+        for b in range(free):
+            H[:, a, :, b] = (X.T * curvature[:, a, b]) @ X / len(X)
+    return H.reshape(d * free, d * free) + 2 * ridge * np.eye(d * free)
+
+
+def _solve(hessian: Array, gradient: Array) -> Array:
+    try:
+        solution: Array = linalg.cho_solve(linalg.cho_factor(hessian), gradient)
+    except linalg.LinAlgError as error:
+        raise ValueError(
+            "X is too ill-conditioned for so small a ridge: keep the features' top eigenspace with "
+            "measure.top_eigenspace, or raise the ridge."
+        ) from error
+    return solution
+
+
+def _mse(answer: Array, target: Array) -> float:
+    return float(np.mean((answer - target) ** 2))
+
+
+def _accuracy(answer: Array, target: Array) -> float:
+    return float(np.mean(target[np.arange(len(target)), answer.argmax(axis=1)]))
