@@ -1,61 +1,18 @@
 """The built book as a reader's browser shows it, with nothing but the book to load from."""
 
-import os
-import shutil
-import threading
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-from w2s_utils import cli, publish
+from tests.conftest import served
+from w2s_utils import publish
 
 ROOT = Path(publish.__file__).parents[1]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 RAW_TEX = r"[...document.querySelectorAll('p')].filter(p => /\$\$|\\[([]/.test(p.innerText)).length"
+MEGABYTES = """["navigation", "resource"].flatMap(kind => performance.getEntriesByType(kind))
+    .reduce((sum, entry) => sum + entry.encodedBodySize, 0) / 1e6"""
+HEAVIEST = 5
 WIDTHS = {"desktop": 1280, "phone": 390}
-
-if CHROMIUM is None and not os.environ.get("CI"):
-    pytest.skip("Chromium is not installed.", allow_module_level=True)
-
-
-@contextmanager
-def served(folder):
-    """Serve a folder; give its address and those of its pages."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        start = f"http://127.0.0.1:{server.server_port}/"
-        pages = [
-            f"{start}{path.relative_to(folder)}"
-            for path in sorted(folder.rglob("*.html"))
-            if "_static" not in path.parts and 'http-equiv="Refresh"' not in path.read_text()
-        ]
-        yield start, pages
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def book():
-    """Serve the quick profile's book, built if a source has changed."""
-    page = publish.build_book(ROOT, before_execution=cli.fetch, name="tested")
-    with served(page.parent.resolve()) as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-        quiet += ["--disable-background-networking", "--disable-component-update"]
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=quiet, chromium_sandbox=False
-        )
-        yield browser
-        browser.close()
 
 
 def problems_of(chromium, site, width, scheme):
@@ -94,6 +51,7 @@ def problems_of(chromium, site, width, scheme):
             (page.locator("article img:not([alt])").count(), "images without alternative text"),
             (page.evaluate(RAW_TEX), "pieces of raw TeX"),
             (page.evaluate("document.documentElement.scrollWidth - innerWidth"), "px too wide"),
+            (page.evaluate(MEGABYTES) - HEAVIEST, f"MB more than {HEAVIEST}"),
         ):
             if count > 0:
                 tell(f"{count} {name}")
@@ -129,9 +87,11 @@ def test_every_page_is_whole_offline(book, chromium, device, scheme):
         ("<a href='absent.html'>x</a>", "broken link: absent.html"),
         ("<img src='absent.png' alt=''>", "404"),
         ("<p>$$x$$</p>", "pieces of raw TeX"),
+        ("<script src='heavy.js'></script>", "MB more than 5"),
     ],
 )
 def test_each_kind_of_problem_is_found(chromium, tmp_path, html, problem):
+    (tmp_path / "heavy.js").write_text("/" * 5_100_000)
     (tmp_path / "index.html").write_text(f"<!doctype html><link rel=icon href=data:,>{html}")
     with served(tmp_path) as site:
         problems = problems_of(chromium, site, 800, "light")

@@ -1,6 +1,5 @@
 """The explorer in a browser against Python, and what it says where a risk is not defined."""
 
-import os
 import re
 import shutil
 from itertools import count
@@ -9,24 +8,19 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from w2s_utils import plots
 from w2s_utils.pair import GaussianPair
 from w2s_utils.theory import exact
 
 ROOT = Path(exact.__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MODELS = ("weak", "student", "baseline", "ceiling")
 VISITS = count()
 PARTS = ("inherited", "reduced", "missed", "leaked", "unseen")
 
-if CHROMIUM is None and not os.environ.get("CI"):
-    pytest.skip("Chromium is not installed.", allow_module_level=True)
-
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def page(tmp_path_factory, chromium):
     """The page's own element and script, opened as a file, without the rest of the book."""
     source = (ROOT / "book/explorer.md").read_text()
     html = re.search(r"```\{raw\} html\n(.*?)```", source, re.S)[1]
@@ -34,17 +28,13 @@ def page(tmp_path_factory):
     shutil.copytree(ROOT / "book/_static", folder / "_static")
     (folder / "book").mkdir()
     (folder / "book/explorer.html").write_text(f"<!doctype html><meta charset=utf-8>{html}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--disable-gpu"], chromium_sandbox=False
-        )
-        page = browser.new_page(viewport={"width": 1000, "height": 900})
-        errors = []
-        page.on("pageerror", lambda error: errors.append(error))
-        page.goto((folder / "book/explorer.html").as_uri())
-        yield page
-        browser.close()
-        assert errors == []
+    page = chromium.new_page(viewport={"width": 1000, "height": 900})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto((folder / "book/explorer.html").as_uri())
+    yield page
+    page.close()
+    assert errors == []
 
 
 def open_setting(page, **setting):

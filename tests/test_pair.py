@@ -155,6 +155,25 @@ def test_geometry_from_features_is_unbiased_and_the_plug_in_is_not(d_w, d_s):
             assert abs(mean(naive).z_score(true)) > 4, name
 
 
+@pytest.mark.parametrize(("seen_by", "quantity"), [("weak", "leaked"), ("strong", "missed")])
+def test_geometry_is_unbiased_for_a_target_that_one_model_sees(seen_by, quantity):
+    """There the corrections that are a share of the quantity itself stand out."""
+    rows, trials = 400, 400
+    rng = np.random.default_rng(7)
+    weak, strong = pair_with_angles(40, np.linspace(0.1, 1.5, 12), 20, 12, rng)
+    seen = weak if seen_by == "weak" else strong
+    beta = seen @ rng.standard_normal(len(seen.T))
+    pair = GaussianPair(weak, strong, beta, 0.0)
+    found = []
+    for _ in range(trials):
+        Z = rng.standard_normal((rows, 40))
+        sample = Geometry.from_features(Z @ weak, Z @ strong, Z @ beta, 0.0)
+        found.append(getattr(sample, quantity))
+    # 4 standard errors, and terms of order 1/M and (d/M)^2 that are left out
+    true = getattr(pair, quantity)
+    assert abs(mean(found).value - true) < 4 * mean(found).standard_error + 0.005 * true
+
+
 def test_geometry_of_many_rows_is_the_plug_in():
     rng = np.random.default_rng(5)
     Z = rng.standard_normal((50_000, 6))

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from w2s_utils import plots
-from w2s_utils.metrics import MODELS, Estimate
+from w2s_utils.metrics import MODELS, Estimate, Risks
 
 
 def contrast(one, two):
@@ -46,6 +46,24 @@ def test_estimates_show_two_standard_errors():
     np.testing.assert_allclose(np.asarray(line.get_ydata(), dtype=float), [0.5, 0.7])
     half = [(segment[1, 1] - segment[0, 1]) / 2 for segment in bars.get_segments()]
     np.testing.assert_allclose(half, [0.2, 0.4])
+
+
+def test_ratios_are_those_of_means_and_an_undefined_one_is_left_out():
+    figure = Figure()
+    axes = figure.subplots(2, 1, squeeze=False)
+    level = np.array([1.0, 1.1, 0.9])
+    clear = Risks(3 * level, 2 * level, 4 * level, level)  # PGR 1/2, OPR 2
+    no_gap = Risks(level, 2 * level, 2 * level, level)  # OPR 1
+    expected = Risks(*(np.array([r]) for r in (5.0, 2.0, 3.0, 1.0)))  # PGR 3/4, OPR 3/2
+    plots.ratios(axes[:, 0], [10, 20], [clear, no_gap], [15], expected, color="r", label="one")
+    plots.label_ratios(figure, axes, ["labels"], ncols=2)
+    for ax, found, line in zip(axes[:, 0], ([0.5, np.nan], [2, 1]), (0.75, 1.5), strict=True):
+        np.testing.assert_allclose(np.asarray(ax.containers[0][0].get_ydata(), float), found)
+        assert ax.lines[-2].get_ydata() == [line]
+        assert mpl.colors.same_color(ax.lines[-2].get_color(), "r")
+    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["PGR", "OPR"]
+    assert axes[1, 0].get_xlabel() == "labels"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one"]
 
 
 def test_curve_takes_the_models_color_unless_told():

@@ -255,8 +255,8 @@ def test_a_seed_fixes_the_result_and_points_do_not_disturb_one_another():
     ("changed", "message"),
     [
         ({"grid": [(30, 40)]}, r"got 50 \+ 30 \+ 40 = 120"),
-        ({"grid": []}, "at least one level and one point"),
-        ({"labels": {}}, "at least one level and one point"),
+        ({"grid": []}, "at least one point"),
+        ({"labels": {}}, "at least one level"),
         ({"grid": [(0, 10)]}, "n and N must exceed zero = 0, got 0"),
         ({"grid": [(10.5, 10)]}, "whole numbers"),
         ({"trials": 0}, "trials must exceed zero"),

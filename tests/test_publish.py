@@ -364,7 +364,9 @@ def test_changed_verdict_fails_the_build_until_it_is_recorded(
 ) -> None:
     record = project / "notebooks/verdicts/quick.yaml"
     write_notebook(project / "notebooks/first.ipynb", LEDGER)
-    with pytest.raises(BuildError, match="claim 4 holds: the number") as unrecorded:
+    with pytest.raises(
+        BuildError, match="claim 4, synthetic data, holds: the number"
+    ) as unrecorded:
         build_book(project, report=build.append)
     assert "first: claim 4" in str(unrecorded.value)
     build_book(project, report=build.append, record_verdicts=True)

@@ -5,7 +5,7 @@ from scipy.special import expit, log_softmax, softmax
 
 from w2s_utils import softmax as probes
 from w2s_utils.metrics import MODELS
-from w2s_utils.softmax import class_probabilities, fit_softmax, run_grid
+from w2s_utils.softmax import class_probabilities, fit_softmax, softmax_sweep
 
 
 def problem(seed, n=40, d=3, K=3):
@@ -156,8 +156,8 @@ def grid(points=((60, 100),), trials=3, test_size=40, **changes):
         return np.eye(2)[(rng.random(200) < target[:, 1]).astype(int)]
 
     inputs = {"weak": S[:, :3], "strong": S, "target": target, "draw_labels": draw_labels}
-    settings = {"points": points, "trials": trials, "test_size": test_size}
-    return run_grid(**(inputs | settings | {"seed": 1, "ridge": 1e-6} | changes))
+    settings = {"grid": points, "trials": trials, "test_size": test_size}
+    return softmax_sweep(**(inputs | settings | {"seed": 1, "ridge": 1e-6} | changes))
 
 
 def test_a_trial_of_the_grid_step_by_step():
@@ -190,7 +190,7 @@ def test_grid_has_a_row_a_point_trial_and_measure_and_repeats_with_its_seed():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"points": [(100, 61)]}, "exceed the 200 rows, got 40 [+] 100 [+] 61 = 201"),
+        ({"grid": [(100, 61)]}, "exceed the 200 rows, got 40 [+] 100 [+] 61 = 201"),
         ({"target": np.ones((200, 2))}, "target must have probabilities"),
         ({"weak": np.ones((199, 2))}, "weak has 199, strong has 200"),
     ],

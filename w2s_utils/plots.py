@@ -14,11 +14,11 @@ import seaborn as sns
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib_inline.backend_inline import set_matplotlib_formats
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from w2s_utils.metrics import Estimate
+from w2s_utils.metrics import Estimate, Risks, opr, pgr
 
 # Okabe and Ito's colours that keep a contrast of at least 3:1 on the page.
 COLORS = {"weak": "#D55E00", "student": "#0072B2", "baseline": "#008A64", "ceiling": "#5A5A5A"}
@@ -125,6 +125,59 @@ def estimates(ax: Axes, x: ArrayLike, found: Sequence[Estimate], **style: Any) -
         yerr=[2 * e.standard_error for e in found],
         **{"linestyle": "none", "capsize": 2, **style},
     )
+
+
+def ratios(
+    column: Sequence[Axes],
+    x: ArrayLike,
+    measured: Sequence[Risks],
+    fine_x: ArrayLike,
+    expected: Risks,
+    **style: Any,
+) -> None:
+    """Draw PGR and OPR of one series: measured with bars of two standard errors, expected as lines.
+
+    Parameters
+    ----------
+    column : two matplotlib Axes
+        For PGR and OPR.
+    x : (points,) array_like
+    measured : sequence of Risks
+        Of (trials,) arrays, one a point. A ratio that is undefined is not drawn.
+    fine_x : (m,) array_like
+    expected : Risks of (m,) arrays
+    **style
+        Passed to ``Axes.errorbar``; the line takes its color.
+    """
+    for ax, ratio, line in zip(column, (pgr, opr), (expected.pgr, expected.opr), strict=True):
+        estimates(ax, x, [ratio(risks) for risks in measured], **style)
+        ax.plot(fine_x, line, color=style.get("color"), linewidth=1.2)
+
+
+def label_ratios(
+    figure: Figure, axes: NDArray[Any], x_labels: Sequence[str], **legend: Any
+) -> None:
+    """Label panels of `ratios`, mark where nothing is gained, and put one legend above them.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    axes : (2, columns) array of matplotlib Axes
+        PGR in the upper row, OPR in the lower.
+    x_labels : sequence of str
+        One a column.
+    **legend
+        Passed to ``Figure.legend``.
+    """
+    for row, name, nothing in zip(axes, ("PGR", "OPR"), (0, 1), strict=True):
+        row[0].set_ylabel(name)
+        for ax in row:
+            ax.axhline(nothing, color=COLORS["ceiling"], linewidth=0.8, linestyle=":")
+    for ax, label in zip(axes[1], x_labels, strict=True):
+        ax.set_xlabel(label)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, **{"loc": "outside upper center", **legend})
 
 
 def as_html(figure: Figure, alt: str) -> HTML:

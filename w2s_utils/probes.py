@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 from scipy.linalg import lapack
 
-from w2s_utils._validate import Array, real_array, same_rows, sample_size
+from w2s_utils._validate import Array, grid_points, real_array, same_rows, sample_size
 from w2s_utils.metrics import MODELS, Risks
 
 MAX_GRAM_CONDITION = 1e8  # of normal equations that are solved; beyond, the data are factorized
@@ -130,17 +130,10 @@ def probe_sweep(
     f = real_array(target, "target", 1)
     rows = same_rows(weak=W, strong=S, target=f)
     _check_ridge(ridge)
-    points = list(grid)
-    if not (points and labels):
-        raise ValueError("labels and grid must hold at least one level and one point (n, N).")
-    for name, size in (("trials", trials), ("test_size", test_size), ("n and N", points)):
-        sample_size(size, name, 0, "zero")
-    for n, N in points:
-        if test_size + n + N > rows:
-            raise ValueError(
-                f"test_size + n + N must not exceed the {rows} rows, "
-                f"got {test_size} + {n} + {N} = {test_size + n + N}."
-            )
+    points = grid_points(grid, test_size, rows)
+    if not labels:
+        raise ValueError("labels must hold at least one level.")
+    sample_size(trials, "trials", 0, "zero")
     frames = []
     for trial, (test, pool, rng) in enumerate(splits(rows, test_size, trials, seed)):
         drawn = [real_array(draw(rng), f"labels of level {k!r}", 1) for k, draw in labels.items()]
@@ -188,7 +181,7 @@ def risks_at(frame: pd.DataFrame, n: int, N: int, level: Hashable = None) -> Ris
     Parameters
     ----------
     frame : DataFrame
-        As returned by `probe_sweep`.
+        As returned by `probe_sweep`, or one measure of `softmax.softmax_sweep`.
     n, N : int
         A point of the grid.
     level : hashable, optional
@@ -204,12 +197,14 @@ def risks_at(frame: pd.DataFrame, n: int, N: int, level: Hashable = None) -> Ris
     ValueError
         If the frame has no such point or level, or the level is left open.
     """
-    levels = frame["level"].unique().tolist()
-    if level is None and len(levels) == 1:
-        level = levels[0]
-    if level not in levels:
-        raise ValueError(f"level must be one of {levels}, got {level!r}.")
-    at = frame[(frame["n"] == n) & (frame["N"] == N) & (frame["level"] == level)]
+    at = frame[(frame["n"] == n) & (frame["N"] == N)]
+    if "level" in frame:
+        levels = frame["level"].unique().tolist()
+        if level is None and len(levels) == 1:
+            level = levels[0]
+        if level not in levels:
+            raise ValueError(f"level must be one of {levels}, got {level!r}.")
+        at = at[at["level"] == level]
     if at.empty:
         raise ValueError(f"The grid has no point n = {n}, N = {N}.")
     at = at.sort_values("trial")

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 from scipy.special import log_softmax, softmax
 
-from w2s_utils._validate import Array, real_array, same_rows
+from w2s_utils._validate import Array, grid_points, real_array, same_rows
+from w2s_utils.probes import splits
 
 _STEPS = 100  # about ten are needed, or halvings of a step; a bound all the same
 _DECREMENT = 1e-10  # the loss is then quadratic up to rounding: one more step and it is solved
@@ -101,12 +102,12 @@ def class_probabilities(X: ArrayLike, weights: ArrayLike) -> Array:
     return probabilities
 
 
-def run_grid(
+def softmax_sweep(
     weak: ArrayLike,
     strong: ArrayLike,
-    target: ArrayLike,
     draw_labels: Callable[[np.random.Generator], Array],
-    points: Iterable[tuple[int, int]],
+    target: ArrayLike,
+    grid: Iterable[tuple[int, int]],
     *,
     trials: int,
     test_size: int,
@@ -116,9 +117,9 @@ def run_grid(
     """Errors and accuracies of the four models as softmax probes at each (n, N).
 
     The student and its teacher meet only in the teacher's class probabilities, which are the
-    student's labels. Splits are those of `experiment.run_grid`: a trial shuffles the rows, draws
-    labels and sets `test_size` rows aside; of the rest the first n are labelled and the last N are
-    not.
+    student's labels. Splits are those of `probes.probe_sweep`: a trial shuffles the rows,
+    draws labels and sets `test_size` rows aside; of the rest the first n are labelled and the last
+    N are not.
 
     Parameters
     ----------
@@ -126,11 +127,11 @@ def run_grid(
         Weak features.
     strong : (M, d_s) array_like
         Strong features of the same inputs.
-    target : (M, K) array_like
-        Class probabilities that the test error is measured against.
     draw_labels : callable
         Maps a generator to (M, K) class probabilities as labels; called once a trial.
-    points : iterable of (n, N)
+    target : (M, K) array_like
+        Class probabilities that the test error is measured against.
+    grid : iterable of (n, N)
         Sample sizes.
     trials : int
         Number of splits.
@@ -158,18 +159,9 @@ def run_grid(
     W, S = real_array(weak, "weak", 2), real_array(strong, "strong", 2)
     target = _probability_rows(target, "target")
     rows = same_rows(weak=W, strong=S, target=target)
-    points = list(points)
-    for n, N in points:
-        if test_size + n + N > rows:
-            raise ValueError(
-                f"test_size + n + N must not exceed the {rows} rows, "
-                f"got {test_size} + {n} + {N} = {test_size + n + N}."
-            )
+    points = grid_points(grid, test_size, rows)
     records = []
-    for trial, child in enumerate(np.random.SeedSequence(seed).spawn(trials)):
-        rng = np.random.default_rng(child)
-        order = rng.permutation(rows)
-        test, pool = order[:test_size], order[test_size:]
+    for trial, (test, pool, rng) in enumerate(splits(rows, test_size, trials, seed)):
         labels = draw_labels(rng)
         for n, N in points:
             some, others = pool[:n], pool[-N:]

@@ -28,7 +28,8 @@ def found(executed: Iterable[Path]) -> dict[str, list[str]]:
     """
     lines = {
         notebook.stem: [
-            f"claim {entry.finding.claim} {verdict(entry.finding)}: {entry.finding.statement}"
+            f"claim {entry.finding.claim}, {entry.finding.data} data, {verdict(entry.finding)}: "
+            f"{entry.finding.statement}"
             for entry in entries(notebook)
         ]
         for notebook in executed

@@ -64,7 +64,7 @@ class Verdicts(MarkdownDirective):
                 count = f" ({held} of {len(tested)})" if tested else ""
                 row.append(f"{overall(findings)}{count}")
             rows.append(row)
-        return table(["", "claim", "synthetic data", "real data"], rows)
+        return table(["no.", "claim", "synthetic data", "real data"], rows)
 
 
 class Findings(MarkdownDirective):

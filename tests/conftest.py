@@ -1,0 +1,61 @@
+"""The built book, and a browser to look at it, for the tests that need them."""
+
+import os
+import shutil
+import threading
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from w2s_utils import cli, publish
+
+ROOT = Path(publish.__file__).parents[1]
+
+
+@contextmanager
+def served(folder):
+    """Serve a folder; give its address and those of its pages."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        start = f"http://127.0.0.1:{server.server_port}/"
+        pages = [
+            f"{start}{path.relative_to(folder)}"
+            for path in sorted(folder.rglob("*.html"))
+            if "_static" not in path.parts and 'http-equiv="Refresh"' not in path.read_text()
+        ]
+        yield start, pages
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None and not os.environ.get("CI"):
+        pytest.skip("Chromium is not installed.")
+    with sync_playwright() as playwright:
+        quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+        quiet += ["--disable-background-networking", "--disable-component-update"]
+        browser = playwright.chromium.launch(
+            executable_path=program, args=quiet, chromium_sandbox=False
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def built():
+    """Build the quick profile's book if a source has changed; give its folder."""
+    return publish.build_book(ROOT, before_execution=cli.fetch, name="tested").parent.resolve()
+
+
+@pytest.fixture(scope="module")
+def book(chromium, built):
+    """Serve the book, where there is a browser to open it."""
+    with served(built) as site:
+        yield site
