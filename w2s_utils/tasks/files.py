@@ -111,6 +111,34 @@ def read_labels(file: str | Path, names: bool = False) -> NDArray[Any]:
     return real_array(array, f"{file}", 1)
 
 
+def read_replicates(file: str | Path) -> NDArray[Any]:
+    """Read further labels of the same inputs.
+
+    Parameters
+    ----------
+    file : str or Path
+        As in `read_features`.
+
+    Returns
+    -------
+    (M,) or (M, r) array
+        Of the file's own type; NaN where a label is missing.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file or array, it is damaged, or it holds anything but a vector or a
+        matrix of real numbers, or of strings.
+    """
+    array = _read(file)
+    if array.dtype.kind not in "biufU" or array.ndim not in (1, 2):
+        raise ValueError(
+            f"{file} must hold a vector or a matrix of labels, got shape {array.shape} and dtype "
+            f"{array.dtype}."
+        )
+    return array
+
+
 class _Refused(ValueError):
     """The file is readable, and what it holds is not wanted."""
 
