@@ -27,13 +27,14 @@ _VARIABLES = {_INK: "currentColor", _GRID: "var(--grid)"} | {
     color.lower(): f"var(--{model})" for model, color in plots.COLORS.items()
 }
 _PARTS = {
-    "inherited": ("variance inherited from the teacher", "#0072B2"),
-    "reduced": ("variance that pseudo-labels reduce", "#56B4E9"),
-    "missed": ("bias: missed by the teacher", "#D55E00"),
-    "leaked": ("bias: leaked", "#E69F00"),
+    "inherited": ("variance inherited from the teacher", plots.INHERITED),
+    "reduced": ("variance that pseudo-labels reduce", plots.REDUCED),
+    "missed": ("bias: missed by the teacher", "#E69F00"),
+    "leaked": ("bias: leaked", "#CC79A7"),
     "unseen": ("bias: unseen by the student", "#999999"),
 }
 _LOOK: dict[Any, Any] = {
+    "axes.axisbelow": True,
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
     "axes.spines.top": False,

@@ -142,8 +142,8 @@ def measured(d: Diagnosis) -> Table:
          f"raw {c.plug_in:.1f}; unrelated sets: {c.chance:.1f}"],
         ["top canonical correlation", f"{correlation:.3f}",
          f"unrelated sets: {d.chance_correlation:.3f}"],
-        ["rho_w + sigma^2", f"{d.residual_w}", "what weak features leave unexplained"],
-        ["rho_s + sigma^2", f"{d.residual_s}", "what strong features leave unexplained"],
+        ["rho_w + sigma^2", f"{d.residual_w}", "unexplained by weak features"],
+        ["rho_s + sigma^2", f"{d.residual_s}", "unexplained by strong features"],
     ]  # fmt: skip
     if d.noise_variance is None:
         rows += [["label noise sigma^2", "unknown", "so rho is not known apart from it"]]
@@ -155,9 +155,9 @@ def measured(d: Diagnosis) -> Table:
     unseen = "rho_s" if d.noise_variance is not None else "rho_s + sigma^2"
     rows += [
         ["bias 1: unseen", f"{max(float(d.terms.unseen[-1, -1]), 0):.4g}",
-         f"outside strong features: {unseen}"],
-        ["bias 2: missed", f"{d.missed}", "in strong, not in weak features"],
-        ["bias 3: leaked", f"{d.leaked}", "in weak only; counts about d_s/N times"],
+         f"not in strong: {unseen}"],
+        ["bias 2: missed", f"{d.missed}", "in strong, not in weak"],
+        ["bias 3: leaked", f"{d.leaked}", "in weak only; counts d_s/N times"],
     ]  # fmt: skip
     return [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in rows]
 
@@ -281,15 +281,17 @@ def how_to_read(d: Diagnosis) -> str:
 def agreement(check: pd.DataFrame) -> str:
     """How far the measured values are from the predicted ones."""
     off = (check["measured"] - check["predicted"]).abs()
-    risks, is_pgr, is_opr = (check["quantity"].isin(names) for names in (MODELS, ["pgr"], ["opr"]))
-    is_pgr &= check["predicted"] > 0  # below, its denominator is small
-    relative = off / check["predicted"].abs()
-    return (
-        f"Median distance over {len(check[['n', 'N']].drop_duplicates())} points: "
-        f"{100 * relative[risks].median():.1f} % of the four risks, "
-        f"{off[is_pgr].median():.3f} of PGR where it is above 0, "
-        f"{100 * relative[is_opr].median():.1f} % of OPR."
-    )
+    relative = 100 * off / check["predicted"].abs()
+    quantity = check["quantity"]
+    told = [
+        f"{relative[quantity.isin(MODELS)].median():.1f} % of the four risks",
+        f"{relative[quantity == 'opr'].median():.1f} % of OPR",
+    ]
+    gained = off[(quantity == "pgr") & (check["predicted"] > 0)].dropna()
+    if len(gained):  # below zero, its denominator is small
+        told.append(f"{gained.median():.3f} of PGR where it is above 0")
+    points = len(check[["n", "N"]].drop_duplicates())
+    return f"Median distance over {points} points: {', '.join(told)}."
 
 
 def ranking_sentence(r: Ranking) -> str:
@@ -349,7 +351,7 @@ def _interval(band: Band, i: int, j: int) -> str:
     return f"{value:.2f} ({low:.2f} to {high:.2f})" if np.isfinite(value) else MISSING
 
 
-def _pair(row: Mapping[str, float], digits: int) -> str:
+def _pair(row: Mapping[Any, float], digits: int) -> str:
     predicted = _number(row["predicted"], digits)
     return f"{predicted} / {_plus_minus(row['measured'], row['standard_error'], digits)}"
 
