@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
@@ -384,7 +385,7 @@ def _aligned(table: Table) -> list[str]:
 
 
 def _is_text(cells: Sequence[str]) -> bool:
-    return not any(cell[:1].isdigit() for cell in cells)
+    return not any(re.match(rf"-?\d|{MISSING}", cell) for cell in cells)
 
 
 # --- JSON -----------------------------------------------------------------------------------------
