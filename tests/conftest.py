@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -29,6 +30,20 @@ def served(folder):
         ]
         yield start, pages
         server.shutdown()
+
+
+@pytest.fixture
+def w2s(monkeypatch, capfd):
+    """Run the command; give its exit code, its output and its error output."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["w2s", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0, *capfd.readouterr()
+
+    return call
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from w2s_utils import cli, publish, tasks
+from w2s_utils import publish, tasks
 from w2s_utils.tasks import packages, sst2, utkface
 from w2s_utils.tasks.files import read_features, read_labels
 
@@ -27,20 +27,6 @@ def project(tmp_path, monkeypatch):
     nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks/01_sum.ipynb")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def w2s(monkeypatch, capfd):
-    """Run the command; give its exit code, its output and its error output."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["w2s", *arguments])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0, *capfd.readouterr()
-
-    return call
 
 
 def files(folder: Path):

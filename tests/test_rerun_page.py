@@ -100,6 +100,8 @@ def test_every_command_of_the_page_works(project, shell):
     assert "n_grid = [600, 1200]" in parameters
     assert (project / "build/html/index.html").exists()
     assert (project / "notebooks/verdicts/paper.yaml").exists()
+    assert (project / "report/report.html").exists()
+    assert (project / "ranking/ranking.json").exists()
     last = pd.read_csv(project / "risks.csv", comment="#")  # written three times
     assert (set(last["n"]), set(last["trials"])) == ({400}, {1000})
     assert "1 passed" in printed[COMMANDS[-1]]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from w2s_utils.tasks.files import open_features, read_features, read_labels
+from w2s_utils.tasks.files import open_features, read_features, read_labels, read_replicates
 
 MATRIX = np.arange(12.0).reshape(4, 3)
 
@@ -162,6 +162,19 @@ def test_only_matrices_of_numbers_are_opened(tmp_path):
         open_features(tmp_path / "objects.npy")
 
 
+def test_columns_that_pandas_numbered_are_names_and_not_a_row(tmp_path):
+    pd.DataFrame(MATRIX).to_csv(tmp_path / "numbered.csv", index=False)
+    np.testing.assert_array_equal(read_features(tmp_path / "numbered.csv"), MATRIX)
+    pd.DataFrame(MATRIX).to_csv(tmp_path / "indexed.csv")
+    np.testing.assert_array_equal(read_labels(f"{tmp_path}/indexed.csv::2"), MATRIX[:, 2])
+
+
+def test_replicates_may_lack_labels(tmp_path):
+    labels = np.array([[1.0, np.nan], [2.0, 3.0]])
+    np.save(tmp_path / "again.npy", labels)
+    np.testing.assert_array_equal(read_replicates(tmp_path / "again.npy"), labels)
+
+
 def test_tables_with_and_without_names(tmp_path):
     path = tmp_path / "X.csv"
     path.write_text("a,b\n1,2.5\n3,4\n")
@@ -285,6 +298,7 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
     (tmp_path / "X.txt").touch()
     (tmp_path / "empty.csv").touch()
     (tmp_path / "mixed.csv").write_text("size,name\n1,a\n")
+    pd.DataFrame(np.eye(3)).to_csv(tmp_path / "indexed.csv")
     write_pt(tmp_path / "list.pt", [1], {})
     write_pt(tmp_path / "none.pt", {"epoch": 1}, {})
     write_pt(tmp_path / "big.pt", tensor("0", (4, 3)), {}, extra=[("byteorder", "big")])
@@ -294,6 +308,7 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
         "X.txt": "must end in .npy, .npz, .pt, .pth, .csv, .parquet",
         "empty.csv": "cannot be read as .csv: it is damaged",
         "mixed.csv": "holds text in column 'name': choose a column with ::NAME",
+        "indexed.csv": "save it with index=False",
         "mixed.csv::age": "has no array 'age'; it holds name, size",
         "X.npy::X": "has no array 'X'; it holds one array without a name",
         "two.npz": "holds 2 arrays: add ::NAME to choose one of a, b",

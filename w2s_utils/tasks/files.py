@@ -5,7 +5,7 @@ author wrote. So nothing here unpickles one: arrays of numbers are read, all els
 
 A file is named by its path. One of several arrays in it is named behind two colons, as in
 ``features.npz::student``, and so is a column of a table, as in ``people.csv::age``. The first line
-of a .csv file names the columns unless it is all numbers.
+of a .csv file names the columns unless it is all numbers; 0, 1, 2 and so on are names, too.
 """
 
 from __future__ import annotations
@@ -109,6 +109,34 @@ def read_labels(file: str | Path, names: bool = False) -> NDArray[Any]:
     if names and array.ndim == 1 and array.dtype.kind == "U":
         return array
     return real_array(array, f"{file}", 1)
+
+
+def read_replicates(file: str | Path) -> NDArray[Any]:
+    """Read further labels of the same inputs.
+
+    Parameters
+    ----------
+    file : str or Path
+        As in `read_features`.
+
+    Returns
+    -------
+    (M,) or (M, r) array
+        Of the file's own type; NaN where a label is missing.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file or array, it is damaged, or it holds anything but a vector or a
+        matrix of real numbers, or of strings.
+    """
+    array = _read(file)
+    if array.dtype.kind not in "biufU" or array.ndim not in (1, 2):
+        raise ValueError(
+            f"{file} must hold a vector or a matrix of labels, got shape {array.shape} and dtype "
+            f"{array.dtype}."
+        )
+    return array
 
 
 class _Refused(ValueError):
@@ -309,8 +337,17 @@ def _read_csv(path: Path, name: str) -> NDArray[Any]:
     import pandas as pd  # here, as the command line starts faster without it
 
     first = pd.read_csv(path, header=None, nrows=1)
-    unnamed = all(dtype.kind in "biuf" for dtype in first.dtypes)
-    return _columns(pd.read_csv(path, header=None if unnamed else 0), name)
+    line = first.iloc[0].tolist()
+    numbers = all(dtype.kind in "biuf" for dtype in first.dtypes)
+    counted = len(line) > 2 and line == list(range(len(line)))  # as pandas names columns
+    named = not numbers or counted or line[0] != line[0]
+    table = pd.read_csv(path, header=0 if named else None)
+    if named and not name and str(table.columns[0]).startswith("Unnamed:"):
+        raise _Refused(
+            "has a first column without a name, as pandas writes the numbers of the rows: save it "
+            "with index=False, or choose a column with ::NAME."
+        )
+    return _columns(table, name)
 
 
 def _read_parquet(path: Path, name: str) -> NDArray[Any]:

@@ -1,0 +1,139 @@
+"""Reports of diagnoses: text that fits, strict JSON, and pages that stand alone."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.test_accessibility import violations
+from w2s_utils.diagnosis import diagnose, page, rank_teachers, report, verify
+
+HOSTILE = "<script>document.title='owned'</script>\"'&$\\frac${x}.npy"
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    rng = np.random.default_rng(7)
+    X = rng.standard_normal((600, 12))
+    y = X @ np.linspace(1, 0.5, 12) + rng.standard_normal(600)
+    return X[:, :8], X[:, 5:], y
+
+
+@pytest.fixture(scope="module")
+def checked(arrays):
+    d = diagnose(*arrays, n=[8, 20, 60, 200], N=[5, 8, 30, 200, 10_000])
+    return d, verify(d, *arrays, trials=3)
+
+
+@pytest.fixture(scope="module")
+def ranking(arrays):
+    weak, strong, y = arrays
+    return rank_teachers({HOSTILE: weak, "half": weak[:, :4]}, strong, y, n=60, N=200)
+
+
+def numbers(text):
+    return [float(found) for found in re.findall(r"-?\d+\.\d+", text.replace(",", ""))]
+
+
+def test_the_text_fits_a_terminal_and_says_what_the_diagnosis_says(checked):
+    d, check = checked
+    text = report.text_table(d, check, teacher="w.npy", student="s.npy")
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    flat = " ".join(text.split())
+    for said in (d.verdict.headline, *d.verdict.reasons, *d.warnings):
+        assert said in flat
+    row = next(line for line in text.splitlines() if re.match(r" +60 +\d+\.\d+ ± ", line))
+    shown = numbers(row)
+    for k, model in enumerate(("weak", "student", "baseline", "ceiling")):
+        band = d.risk[model]
+        assert shown[2 * k] == pytest.approx(band.value[2, -1], abs=1e-3)
+        assert shown[2 * k + 1] == pytest.approx(band.high[2, -1] - band.value[2, -1], abs=1e-3)
+
+
+def test_what_is_undefined_is_a_dash_in_text_and_null_in_json(checked):
+    d, check = checked
+    assert np.isnan(d.pgr.value).any() or np.isinf(d.beats_teacher).any()
+    found = json.loads(report.to_json(d, check), parse_constant=pytest.fail)
+    for i, first in enumerate(found["student_wins_from_N"]):
+        exact = d.beats_teacher[i]
+        assert first["over_teacher"] == (exact if np.isfinite(exact) else None)
+    pgr = np.array([p["pgr"] for p in found["predictions"]], float).reshape(d.pgr.value.shape)
+    np.testing.assert_array_equal(pgr, d.pgr.value)
+    student = np.array([p["student"] for p in found["predictions"]], float)
+    names = [f"student_{part}" for part in ("inherited", "reduced", "missed", "leaked", "unseen")]
+    parts = np.array([[p[name] for name in names] for p in found["predictions"]], float)
+    exact = d.exact.ravel()
+    np.testing.assert_allclose(parts.sum(axis=1)[exact], student[exact])
+    assert "nan" not in report.text_table(d, check)
+
+
+def test_the_ranking_names_the_best_first_and_the_ties(ranking):
+    text = report.ranking_text(ranking)
+    found = json.loads(report.ranking_json(ranking), parse_constant=pytest.fail)
+    assert found["ranking"][0]["teacher"] == ranking.table["teacher"][0] == HOSTILE
+    assert found["ranking"][-1]["probability"] is None
+    assert f"Take {HOSTILE}" in " ".join(text.split())
+    assert report.ranked(ranking)[1][1] == HOSTILE
+
+
+def pages(checked, ranking):
+    d, check = checked
+    return {
+        "plain": page.html(d, teacher=HOSTILE, student="s"),
+        "verified": page.html(d, check, teacher="w", student=HOSTILE),
+        "ranking": page.ranking_html(ranking, student=HOSTILE),
+    }
+
+
+def test_pages_refer_to_nothing_outside_and_hold_no_scripts(checked, ranking):
+    for html in pages(checked, ranking).values():
+        assert not re.search(
+            r"https?:|@import|<script|<link(?! rel=\"icon\" href=\"data:,\")", html
+        )
+        assert html.count("<svg") >= 1
+        ids = re.findall(r' id="([^"]+)"', html)
+        assert len(set(ids)) == len(ids)
+        assert all(re.findall(r'role="img" aria-label="[^"]{20,}"', html))
+
+
+def test_the_same_diagnosis_gives_the_same_page(checked):
+    d, check = checked
+    assert page.html(d, check) == page.html(d, check)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_open_offline_without_a_complaint(
+    checked, ranking, chromium, tmp_path, width, scheme
+):
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+    )
+    problems, asked = [], []
+    sheet = context.new_page()
+    sheet.on("console", lambda message: problems.append(message.text))
+    sheet.on("pageerror", lambda error: problems.append(str(error)))
+    sheet.on("request", lambda request: asked.append(request.url))
+    for name, html in pages(checked, ranking).items():
+        file = tmp_path / f"{name}.html"
+        file.write_text(html)
+        asked.clear()
+        sheet.goto(file.as_uri(), wait_until="load")
+        assert asked == [file.as_uri()]
+        assert sheet.title() in (f"Will {HOSTILE} help s?", f"Will w help {HOSTILE}?",
+                                 f"Which teacher for {HOSTILE}?")  # fmt: skip
+        assert sheet.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert sheet.evaluate("document.querySelectorAll('script').length") == 0
+        ink, paper = sheet.evaluate(
+            "[getComputedStyle(document.querySelector('svg text')).fill,"
+            " getComputedStyle(document.body).backgroundColor]"
+        )
+        assert (sum(rgb(ink)) > sum(rgb(paper))) == (scheme == "dark")
+        assert violations(sheet) == []
+    context.close()
+    assert problems == []
+
+
+def rgb(color):
+    return [int(part) for part in re.findall(r"\d+", color)[:3]]

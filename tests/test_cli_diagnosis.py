@@ -1,0 +1,250 @@
+"""`w2s diagnose` and `w2s rank` from files to reports, and what they refuse."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROWS, HALF = 600, 300
+
+
+@pytest.fixture
+def pair(tmp_path, monkeypatch):
+    """Features, labels and classes in files of each kind, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(20250212)
+    X = rng.standard_normal((ROWS, 12))
+    weak, strong = X[:, :8], X[:, 5:]
+    clean = X @ np.linspace(1, 0.5, 12)
+    labels, again = (clean + rng.standard_normal(ROWS) for _ in range(2))
+    again[::3] = np.nan
+    np.save("weak.npy", weak.astype(np.float16))
+    np.save("other.npy", X[:, :5] + 0.3 * rng.standard_normal((ROWS, 5)))
+    np.savez("both.npz", small=weak, large=strong.astype(np.float32))
+    pd.DataFrame(strong).to_csv("strong.csv", index=False)
+    np.savetxt("plain.csv", strong, delimiter=",")
+    np.save("strong.npy", strong)
+    np.save("labels.npy", labels)
+    np.save("again.npy", again)
+    mood = np.where(labels > 0, "<b>&good", "bad")
+    pd.DataFrame({"age": labels, "mood": mood}).to_csv("people.csv", index=False)
+    pd.DataFrame({"mood": mood}).to_csv("mood.csv", index=False)
+    return tmp_path
+
+
+def diagnose(w2s, weak="weak.npy", strong="strong.npy", labels="labels.npy", *more):
+    given = ["--weak", weak, "--strong", strong, "--labels", labels]
+    return w2s("diagnose", *given, *map(str, more))
+
+
+def strict(path):
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+@pytest.mark.parametrize(
+    ("weak", "strong", "labels"),
+    [
+        ("weak.npy", "strong.npy", "labels.npy"),
+        ("both.npz::small", "both.npz::large", "people.csv::age"),
+        ("weak.npy", "strong.csv", "labels.npy"),
+        ("weak.npy", "plain.csv", "mood.csv"),
+        ("weak.npy", "strong.npy", "people.csv::mood"),
+    ],
+)
+def test_diagnosis_from_files_of_each_kind(w2s, pair, weak, strong, labels):
+    code, out, err = diagnose(w2s, weak, strong, labels, "--out", "report")
+    assert (code, err) == (0, "")
+    assert f"Teacher {weak}, student {strong}: {ROWS} rows" in " ".join(out.split())
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+    found = strict(pair / "report/diagnosis.json")
+    assert (found["d_w"], found["d_s"]) == (8, 7)
+    assert abs(found["correlation_dimension"]["estimate"] - 3) < 0.5
+    assert found["verdict"]["headline"] in " ".join(out.split())
+    assert found["noise_variance"] is None
+    classes = ["<b>&good", "bad"] if "mood" in labels else None
+    assert found["classes"] == classes
+    html = (pair / "report/report.html").read_text()
+    assert "<b>&good" not in html
+    assert ("&lt;b&gt;&amp;good" in html) == (classes is not None)
+
+
+def test_options_reach_the_diagnosis(w2s, pair):
+    code, out, _ = diagnose(
+        w2s, "weak.npy", "strong.npy", "labels.npy", "--replicates", "again.npy",
+        "--n", 20, "--n", 60, "--N", 200, "--ridge", 0.01, "--energy", 0.9, "--out", "a/b",
+    )  # fmt: skip
+    assert code == 0
+    assert "expected excess risk" in out
+    found = strict(pair / "a/b/diagnosis.json")
+    assert [(p["n"], p["N"]) for p in found["predictions"]] == [(20, 200), (60, 200)]
+    assert (found["ridge"], found["energy"]) == (0.01, 0.9)
+    noise = found["noise_variance"]
+    assert abs(noise["value"] - 1) < 4 * noise["standard_error"]
+    assert found["residual_w"]["value"] - noise["value"] == pytest.approx(found["rho_w"])
+
+
+def test_sigma2_is_taken_as_given_and_classes_can_be_numbers(w2s, pair):
+    code, _, _ = diagnose(
+        w2s, "weak.npy", "strong.npy", "labels.npy", "--sigma2", 0.5, "--numbers", "--out", "r"
+    )
+    assert code == 0
+    noise = strict(pair / "r/diagnosis.json")["noise_variance"]
+    assert noise == {"value": 0.5, "standard_error": 0}
+
+
+def test_verification_is_shown_beside_the_prediction(w2s, pair):
+    code, out, _ = diagnose(
+        w2s, "weak.npy", "strong.npy", "labels.npy", "--n", 60, "--n", 120, "--N", 100, "--N", 9999,
+        "--verify", "--out", "r",
+    )  # fmt: skip
+    assert code == 0
+    assert "Predicted / measured" in out
+    checked = strict(pair / "r/diagnosis.json")["verification"]
+    assert {(row["n"], row["N"]) for row in checked} == {(60, 100), (120, 100)}  # 9999 do not fit
+    assert {row["quantity"] for row in checked} >= {"student", "pgr", "opr"}
+
+
+def test_ranking_from_files(w2s, pair):
+    code, out, err = w2s(
+        "rank", "--weak", "weak.npy", "--weak", "other.npy", "--strong", "both.npz::large",
+        "--labels", "labels.npy", "--out", "r",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+    found = strict(pair / "r/ranking.json")
+    assert (found["n"], found["N"]) == (32, 70)  # 4 a weak column, 10 a strong one
+    order = [row["teacher"] for row in found["ranking"]]
+    assert sorted(order) == ["other.npy", "weak.npy"]
+    risks = [row["student"] for row in found["ranking"]]
+    assert risks == sorted(risks)
+    assert f"Take {order[0]}" in out
+    assert order[1] in (pair / "r/report.html").read_text()
+
+
+def test_small_n_of_a_ranking_can_be_asked_for(w2s, pair):
+    files = ["--weak", "weak.npy", "--weak", "other.npy", "--strong", "strong.npy"]
+    code, out, _ = w2s("rank", *files, "--labels", "labels.npy", "--n", "50", "--N", "400")
+    assert code == 0
+    assert "n = 50, N = 400" in out
+
+
+def without_finite(pair):
+    X = np.load("strong.npy")
+    X[5, 2] = np.nan
+    np.save("bad.npy", X)
+
+
+def infinite_labels(pair):
+    y = np.load("labels.npy")
+    y[0] = np.inf
+    np.save("bad.npy", y)
+
+
+def constant(pair):
+    np.save("bad.npy", np.ones((ROWS, 3)))
+
+
+def short(pair):
+    np.save("bad.npy", np.load("strong.npy")[:HALF])
+
+
+def vector(pair):
+    np.save("bad.npy", np.load("labels.npy"))
+
+
+def complex_numbers(pair):
+    np.save("bad.npy", np.load("strong.npy") + 1j)
+
+
+def few(pair):
+    np.save("bad.npy", np.load("strong.npy")[:9])
+
+
+@pytest.mark.parametrize(
+    ("make", "changed", "message"),
+    [
+        (without_finite, {"--strong": "bad.npy"}, "must be finite, got 1 NaN"),
+        (without_finite, {"--weak": "bad.npy"}, "must be finite, got 1 NaN"),
+        (constant, {"--weak": "bad.npy"}, "All columns of weak are constant"),
+        (short, {"--strong": "bad.npy"}, "weak has 600, strong has 300, labels has 600"),
+        (short, {"--weak": "bad.npy"}, "weak has 300, strong has 600, labels has 600"),
+        (vector, {"--weak": "bad.npy"}, "must hold a matrix of real numbers, got shape (600,)"),
+        (complex_numbers, {"--weak": "bad.npy"}, "and dtype complex128"),
+        (infinite_labels, {"--labels": "bad.npy"}, "bad.npy must be finite"),
+        (short, {"--labels": "bad.npy"}, "must have 1 dimension(s), got shape (300, 7)"),
+        (None, {"--weak": "absent.npy"}, "There is no file absent.npy"),
+        (None, {"--weak": "both.npz"}, "add ::NAME to choose one of large, small"),
+        (None, {"--weak": "both.npz::huge"}, "has no array 'huge'"),
+        (None, {"--labels": "people.csv"}, "choose a column with ::NAME"),
+        (None, {"--n": "600"}, "n must be below the number of rows 600, got 600"),
+        (None, {"--n": "0"}, "n must exceed zero"),
+        (None, {"--N": "-5"}, "N must exceed zero"),
+        (None, {"--sigma2": "-1"}, "noise_variance must be finite and >= 0"),
+        (None, {"--ridge": "-1"}, "ridge must be >= 0"),
+        (None, {"--energy": "2"}, "energy"),
+        (None, {"--sigma2": "1", "--replicates": "again.npy"}, "not both"),
+        (short, {"--replicates": "bad.npy"}, "replicates must be an (M, r) array"),
+        (complex_numbers, {"--replicates": "bad.npy"}, "bad.npy must hold a vector or a matrix"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(w2s, pair, make, changed, message):
+    if make is not None:
+        make(pair)
+    asked = {"--weak": "weak.npy", "--strong": "strong.npy", "--labels": "labels.npy"} | changed
+    code, out, err = w2s("diagnose", *(part for option in asked.items() for part in option))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("values", [np.ones(ROWS), np.array(["yes"] * ROWS)])
+def test_labels_of_one_value_are_refused(w2s, pair, values):
+    pd.DataFrame({"same": values}).to_csv("same.csv", index=False)
+    code, _, err = diagnose(w2s, "weak.npy", "strong.npy", "same.csv")
+    assert code == 2
+    assert "labels must take more than one value" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_too_few_rows_for_the_directions_are_refused(w2s, pair):
+    for name in ("weak", "strong", "labels"):
+        np.save(f"{name}.npy", np.load(f"{name}.npy")[:30])
+    code, _, err = diagnose(w2s)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "rows are needed" in err
+
+
+def test_verification_without_room_is_refused(w2s, pair):
+    code, _, err = diagnose(
+        w2s, "weak.npy", "strong.npy", "labels.npy", "--n", 500, "--N", 500, "--verify"
+    )
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "No point of the grid fits into 600 rows" in err
+
+
+@pytest.mark.parametrize(
+    ("weak", "message"),
+    [
+        (["weak.npy"], "At least two teachers"),
+        (["weak.npy", "more/weak.npy"], "files of the same name"),
+        (["weak.npy", "bad.npy"], "Teacher bad.npy: All columns of weak are constant"),
+    ],
+)
+def test_bad_rankings_are_one_sentence_and_exit_code_2(w2s, pair, weak, message):
+    (pair / "more").mkdir()
+    np.save("more/weak.npy", np.load("weak.npy"))
+    constant(pair)
+    options = [part for file in weak for part in ("--weak", file)]
+    code, _, err = w2s("rank", *options, "--strong", "strong.npy", "--labels", "labels.npy")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert message in err
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(w2s, pair):
+    code, _, err = diagnose(w2s, "weak.npy", "strong.npy", "labels.npy", "--out", "weak.npy")
+    assert code == 2
+    assert "Traceback" not in err
