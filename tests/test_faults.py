@@ -379,7 +379,7 @@ def small_disk(folder, kilobytes):
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # even if one is in it
 
 
 @contextmanager

@@ -175,15 +175,16 @@ def test_a_value_that_is_accepted_is_written_as_a_literal_of_itself(value):
     assert written(value) == value
 
 
+UNQUOTED = '"+open("gotcha", "w").name+"'
 CODE = "__import__('pathlib').Path('gotcha').touch()"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        f"!!binary {b64encode(f'+{CODE}+'.encode()).decode()}",
-        f'!!set {{? "\\"+str({CODE})+\\""}}',
-        f'[!!set {{? "\\"+str({CODE})+\\""}}]',
+        f"!!binary {b64encode(UNQUOTED.encode()).decode()}",
+        f"!!set {{? '{UNQUOTED}'}}",
+        f"[!!set {{? '{UNQUOTED}'}}]",
         '{1: "a"}',
         "2001-01-01",
     ],
@@ -218,6 +219,14 @@ def test_code_given_as_a_parameter_is_a_word(here, monkeypatch, value):
     monkeypatch.setattr(sys, "argv", ["w2s", "run", "a", "-p", "m", quoted])
     with pytest.raises(SystemExit, match="2"):
         cli.main()
+
+
+def test_papermill_alone_would_run_code(tmp_path, monkeypatch):
+    """So that the guard is known to be needed: else it may go."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(ResourceWarning):
+        exec(PythonTranslator.codify({"n": UNQUOTED.encode()}))
+    assert (tmp_path / "gotcha").exists()
 
 
 def test_code_in_a_name_of_a_parameter_is_refused(here):
