@@ -38,11 +38,15 @@ The `excess risk`, and excess risks in words. An excess risk again, and a Risk a
 
 A {term}`PGR` that the author has linked, and a PGR that he has not.
 """
-LEDGER = """from w2s_utils import claims
+HOSTILE = "`<img src=x onerror=alert(1)> | &lt;"
+STATEMENT = "<b>&lt;x&gt;</b>\n\n<script>alert(1)</script> [a](b) ::: {raw}"
+LEDGER = f"""STATEMENT = {STATEMENT!r}
+from w2s_utils import claims
 claims.record(
     claims.Finding(2, "a|b < $c$ *d* e_f", 1.0, 0.5, "above"),
     claims.Finding(4, "first", 1.0, 2.0, "above", data="real"),
     claims.Finding(4, "second", 1.0, 0.5, "above", data="real"),
+    claims.Finding(2, STATEMENT, 1.0, 0.5, "above"),
     claims.NotTested(8, "no photographs"),
 )"""
 REPORT = """# Report
@@ -83,11 +87,13 @@ def html(tmp_path_factory):
         (root / f"book/{name}.md").write_text(content)
     cells = [
         new_markdown_cell(CHAPTER, id="text"),
-        new_code_cell("n = 1", id="parameters", metadata={"tags": ["parameters"]}),
+        new_code_cell("n = ''", id="parameters", metadata={"tags": ["parameters"]}),
         new_code_cell(LEDGER, id="ledger"),
     ]
     (root / "notebooks/profiles").mkdir(parents=True)
-    (root / "notebooks/profiles/quick.yaml").write_text("04_chapter: {n: 7}\n")
+    (root / "notebooks/profiles/quick.yaml").write_text(
+        f"04_chapter: {{n: {json.dumps(HOSTILE)}}}\n"
+    )
     nbformat.write(new_notebook(cells=cells), root / "notebooks/04_chapter.ipynb")
     files = ["notebooks/04_chapter", "book/notation", "book/report", "book/rerun"]
     toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": f} for f in files]}
@@ -142,7 +148,7 @@ def test_report_gives_the_verdicts_and_leads_to_the_cells(html):
     page = (html / "book/report.html").read_text()
     rows = Cells(page).rows
     claims = {row[0]: row[2:] for row in rows if len(row) == 4}
-    assert claims["2"] == ["holds (1 of 1)", "not tested"]
+    assert claims["2"] == ["holds (2 of 2)", "not tested"]
     assert claims["4"] == ["not tested", "holds in part (1 of 2)"]
     assert claims["8"] == ["not tested", "not tested"]
     assert ["chapter 4", "a|b < $c$ *d* e_f", "1", "above 0.5", "holds"] in rows
@@ -156,4 +162,15 @@ def test_build_facts_name_profile_and_parameters(html):
     assert "Profile <code" in page
     (row,) = [row for row in Cells(page).rows if row[0] == "The excess risk"]
     assert float(row[1]) > 0
-    assert row[2] == "n=7"
+    assert row[2] == f"n={HOSTILE}"
+
+
+def test_markup_in_statements_and_parameters_is_shown_and_not_obeyed(html):
+    report = (html / "book/report.html").read_text()
+    for page in (report, (html / "notebooks/04_chapter.html").read_text()):
+        assert "<b>" not in page
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+    assert ["chapter 4", " ".join(STATEMENT.split()), "1", "above 0.5", "holds"] in Cells(
+        report
+    ).rows

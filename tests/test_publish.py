@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -431,40 +430,6 @@ def test_wrong_request_is_refused_before_anything_runs(
 def test_unknown_profile_is_refused(project: Path) -> None:
     with pytest.raises(PublishError, match="no profile 'fast'; choose one of: quick"):
         build_book(project, "fast")
-
-
-def test_ctrl_c_ends_the_kernels_and_the_next_build_resumes(
-    tmp_path: Path,
-) -> None:
-    project = make_project(tmp_path)
-    pid_file = project / "kernel.pid"
-    write_notebook(
-        project / "notebooks/second.ipynb",
-        f"import os, pathlib, time\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))",
-        "time.sleep(600)",
-    )
-    code = (
-        "import sys; from pathlib import Path; from w2s_utils.publish import build_book; "
-        "build_book(Path(sys.argv[1]), jobs=2)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-c", code, str(project)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    reported = iter(process.stdout.readline, "")
-    assert any("first: done" in line for line in reported)
-    wait_until(lambda: pid_file.exists() and pid_file.read_text() != "")
-    process.send_signal(signal.SIGINT)
-    assert any("the same command goes on from there" in line for line in reported)
-    process.wait(timeout=10)
-    process.stdout.close()
-    kernel = int(pid_file.read_text())
-    wait_until(lambda: not is_running(kernel))
-    executed = project / "build/executed/quick"
-    assert sorted(path.name for path in executed.iterdir()) == ["first.ipynb", "first.json"]
 
 
 def wait_until(condition: "object", seconds: float = 20) -> None:

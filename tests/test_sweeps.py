@@ -142,6 +142,28 @@ def test_only_what_is_missing_is_drawn_again(tmp_path):
     assert drawn(risk="transductive") == BLOCKS
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-1],
+        lambda content: b"",
+        lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:],
+        lambda content: content[:-32],  # an array without its hash
+    ],
+    ids=["truncated", "empty", "one bit", "no hash"],
+)
+def test_a_damaged_block_is_drawn_anew(reference, tmp_path, damage):
+    sweeps.run(**GRID, checkpoints=tmp_path)
+    block = sorted(tmp_path.glob("*.npy"))[0]
+    intact = block.read_bytes()
+    block.write_bytes(damage(intact))
+    steps = []
+    again = sweeps.run(**GRID, checkpoints=tmp_path, progress=lambda *step: steps.append(step))
+    assert_identical(reference, again)
+    assert steps == [(BLOCKS, BLOCKS)]
+    assert block.read_bytes() == intact
+
+
 @pytest.fixture(scope="module")
 def cluster():
     from distributed import Client, LocalCluster

@@ -1,7 +1,8 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and arrays whose files vouch for themselves."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from io import BytesIO
 from pathlib import Path
@@ -22,8 +23,12 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         Text is written as UTF-8.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-    unfinished.replace(path)
+    try:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        unfinished.replace(path)
+    except OSError:  # a full disk gets its space back
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def npy_bytes(values: NDArray[Any]) -> bytes:
@@ -33,3 +38,27 @@ def npy_bytes(values: NDArray[Any]) -> bytes:
     buffer = BytesIO()
     np.save(buffer, values)
     return buffer.getvalue()
+
+
+def write_array(path: Path, values: NDArray[Any]) -> None:
+    """Write an .npy file atomically, with the SHA-256 of its content appended.
+
+    NumPy reads it as any other .npy file.
+    """
+    content = npy_bytes(values)
+    write_atomically(path, content + hashlib.sha256(content).digest())
+
+
+def read_array(path: Path) -> NDArray[Any] | None:
+    """Read what `write_array` wrote; None if it is missing, damaged or altered."""
+    import numpy as np
+
+    try:
+        stored = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    content, digest = stored[:-32], stored[-32:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    values: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
+    return values

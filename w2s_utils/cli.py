@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from shutil import rmtree
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from w2s_utils import publish
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as typer sets it."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -404,7 +408,9 @@ def utkface(
 ) -> None:
     """Features of the faces of UTKFace, from files named AGE_GENDER_RACE_DATE.jpg.
 
-    Rows follow the order of the paths, so features of several backbones fit together. Examples:
+    Rows follow the order of the paths, so features of several backbones fit together. Finished
+    batches are kept in FILE.parts until all are: an extraction that was stopped goes on where it
+    was. Examples:
 
     w2s features utkface --root UTKFace --backbone resnet50 --out weak.npy --labels ages.npy
 
@@ -417,8 +423,12 @@ def utkface(
         _check_outputs(out, labels)
         faces = task.load(root)
         typer.echo(f"{len(faces.files):,} faces, {len(faces.skipped)} files of other names skipped")
-        values = embedding.embed_all(faces.files, task.backbone(backbone, weights))
+        embed = task.backbone(backbone, weights)
+        parts = Path(f"{out}.parts")
+        model = embedding.fingerprint(backbone, weights)
+        values = embedding.embed_all(faces.files, embed, parts, model)
     _save(out, values)
+    rmtree(parts)
     if labels is not None:
         _save(labels, faces.ages)
 
@@ -436,6 +446,9 @@ def sst2(
 ) -> None:
     """Features of the sentences of SST-2: the mean over the tokens of a model's last layer.
 
+    Finished batches are kept in FILE.parts until all are: an extraction that was stopped goes on
+    where it was.
+
     w2s features sst2 --file train.tsv --model bert-mini --out weak.npy --labels labels.npy
     """
     from w2s_utils.tasks import embedding
@@ -445,8 +458,13 @@ def sst2(
         _check_outputs(out, labels)
         reviews = task.load(file)
         typer.echo(f"{len(reviews.texts):,} sentences")
-        values = embedding.embed_all(reviews.texts, task.backbone(model))
+        embed = task.backbone(model)
+        parts = Path(f"{out}.parts")
+        values = embedding.embed_all(
+            reviews.texts, embed, parts, embedding.fingerprint("sst2", model)
+        )
     _save(out, values)
+    rmtree(parts)
     if labels is not None:
         _save(labels, reviews.labels)
 
@@ -545,6 +563,13 @@ def main() -> None:
     """Run the command line, with errors as sentences."""
     try:
         app()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            print(
+                "w2s: interrupted. What is finished is kept: the same command goes on from there.",
+                file=sys.stderr,
+            )
+        raise
     except (publish.PublishError, OSError) as error:
         print(f"w2s: {error}", file=sys.stderr)
         sys.exit(2 if type(error) is publish.PublishError else 1)

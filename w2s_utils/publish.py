@@ -26,6 +26,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from w2s_utils._files import write_atomically
 
@@ -154,6 +155,11 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
                 f"{notebook.name} declares no parameter {name!r}; "
                 f"it declares {', '.join(declared) or 'none'}."
             )
+        if not _is_plain(value):
+            raise PublishError(
+                f"{notebook.name} takes for {name} numbers, words, and lists of them or mappings "
+                f"from words to them, got {value!r}."
+            )
         try:
             default = ast.literal_eval(declared[name])
         except ValueError:  # an expression: any value may do
@@ -180,6 +186,18 @@ def _assignments(source: str) -> Iterator[tuple[str, ast.expr]]:
             for name, value in pairs:
                 if isinstance(name, ast.Name):
                     yield name.id, value
+
+
+def _is_plain(value: object) -> bool:
+    """Whether papermill writes the value as a literal: it does not quote others, YAML's bytes say.
+
+    What is not quoted could be code.
+    """
+    if isinstance(value, dict):
+        return all(type(key) is str and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def _same_kind(value: object, default: object) -> bool:
@@ -382,8 +400,10 @@ def execute_all(
     finally:
         for _, left in running.values():
             left.terminate()
+        patience = time.monotonic() + 1
         for _, left in running.values():
-            left.join()
+            left.join(max(0, patience - time.monotonic()))
+            left.kill()  # its kernel sees that and ends
     if failures:
         raise BuildError("\n\n".join(failures))
     return seconds
@@ -396,10 +416,19 @@ def _run_and_send(task: Task, sender: "Connection[Any, Any]") -> None:
     # Ctrl-C reaches every process of the terminal; the parent decides, and terminates this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         sender.send(task.run())
     except PublishError as error:
         sender.send(str(error))
+    except OSError as error:  # a full disk, say
+        sender.send(f"{task.notebook.name} failed: {error}")
+
+
+def _end_with_parent() -> None:
+    """Terminate this process when the build is killed: a later build must not meet its outputs."""
+    cast("BaseProcess", multiprocessing.parent_process()).join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 # --- The book -------------------------------------------------------------------------------------
@@ -465,11 +494,13 @@ def build_book(
         if todo:
             before_execution()
         seconds = execute_all(todo, jobs or os.cpu_count() or 1, report)
+        if todo and environment_key() != tasks[0].environment:
+            raise BuildError(
+                "The package or its libraries changed while the notebooks ran: the same command "
+                "runs them again."
+            )
         _check_verdicts(root, profile, tasks, record_verdicts)
         first_page = _publish(root, profile, tasks, build / name)
-    except KeyboardInterrupt:
-        report("Interrupted. What is finished is kept: the same command goes on from there.")
-        raise
     finally:
         lock.release()
     for page in pages:
@@ -593,22 +624,23 @@ def _publish(root: Path, profile: str, tasks: Sequence[Task], link: Path) -> Pat
 
 
 def _run_jupyter_book(source: Path, book: Path) -> None:
-    # Sphinx forgets the warnings of pages it does not read again: hence always an empty folder.
-    workspace = source.with_name("sphinx")
-    shutil.rmtree(workspace, ignore_errors=True)
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
-    options = ["-W", "-n", "--keep-going", "--path-output", str(workspace)]
-    files = ["--config", str(source / "_config.yml"), "--toc", str(source / "_toc.yml")]
-    result = subprocess.run(
-        [*command, str(source), *files, *options], capture_output=True, text=True, check=False
-    )
-    if result.returncode != 0:
-        # Paths in book_src mirror the repository's, so without the prefix they name the sources.
-        problems = ANSI_STYLE.sub("", result.stderr).replace(f"{source}{os.sep}", "")
-        raise BuildError(f"The pages could not be built:\n{problems.strip()}")
-    book.parent.mkdir(exist_ok=True)
-    (workspace / "_build" / "html").replace(book)
-    shutil.rmtree(workspace)
+    for left in source.parent.glob("sphinx-*"):  # by a killed build
+        shutil.rmtree(left, ignore_errors=True)
+    # Always a new folder: Sphinx forgets the warnings of pages it does not read again, and that of
+    # a killed build may still be running.
+    with tempfile.TemporaryDirectory(prefix="sphinx-", dir=source.parent) as workspace:
+        command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+        options = ["-W", "-n", "--keep-going", "--path-output", workspace]
+        files = ["--config", str(source / "_config.yml"), "--toc", str(source / "_toc.yml")]
+        result = subprocess.run(
+            [*command, str(source), *files, *options], capture_output=True, text=True, check=False
+        )
+        if result.returncode != 0:
+            # Paths in book_src mirror the repository's, so without the prefix they name the sources
+            problems = ANSI_STYLE.sub("", result.stderr).replace(f"{source}{os.sep}", "")
+            raise BuildError(f"The pages could not be built:\n{problems.strip()}")
+        book.parent.mkdir(exist_ok=True)
+        (Path(workspace) / "_build" / "html").replace(book)
 
 
 def _title(page: Path) -> str:

@@ -27,7 +27,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from w2s_utils import metrics, principal, probes
-from w2s_utils._files import npy_bytes, write_atomically
+from w2s_utils._files import read_array, write_array, write_atomically
 from w2s_utils._validate import Array, sample_size
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
@@ -135,7 +135,7 @@ def run(
         its workers need this package. Needs the extra ``w2s-utils[cluster]``.
     checkpoints : str or Path, optional
         Folder in which each finished block is kept. A sweep that finds a block there, drawn by
-        the same code from the same pair and seed, does not draw it again.
+        the same code from the same pair and seed and unaltered since, does not draw it again.
     progress : callable, optional
         Called with the number of finished and of all blocks, after each.
 
@@ -175,7 +175,7 @@ def run(
     missing = [block for block in blocks if block.key not in drawn]
     for key, risks in _draw(missing, jobs, cluster):
         if folder is not None:
-            write_atomically(folder / f"{key}.npy", npy_bytes(risks))
+            write_array(folder / f"{key}.npy", risks)
         drawn[key] = risks
         if progress is not None:
             progress(len(drawn), len(blocks))
@@ -248,10 +248,10 @@ def _draw(
 
 
 def _load(blocks: list[_Block], folder: Path) -> dict[str, Array]:
-    """Read the finished blocks, making the folder if there is none."""
+    """Read the finished and intact blocks, making the folder if there is none."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {block.key: folder / f"{block.key}.npy" for block in blocks}
-    return {key: np.load(file) for key, file in files.items() if file.exists()}
+    found = {block.key: read_array(folder / f"{block.key}.npy") for block in blocks}
+    return {key: risks for key, risks in found.items() if risks is not None}
 
 
 def _summaries(risks: Risks) -> Iterator[tuple[str, dict[str, float]]]:

@@ -68,6 +68,14 @@ def test_fetch_keeps_only_the_named_members_and_downloads_once(toy, monkeypatch)
     assert fetch(toy) == dataclasses.replace(first, downloaded=False)
 
 
+def test_what_a_killed_download_has_left_is_removed(toy):
+    left = packages.cache_root() / f"packages/download-{toy.sha256[:12]}-killed"
+    left.mkdir(parents=True)
+    (left / FILENAME).write_bytes(b"half")
+    fetch(toy)
+    assert not left.exists()
+
+
 @pytest.mark.parametrize(
     "damage",
     [

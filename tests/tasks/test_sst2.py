@@ -43,7 +43,8 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"a model's config\.json"):
         sst2.backbone(tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)
-    (tmp_path / "config.json").touch()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).touch()
     with pytest.raises(ImportError, match="install transformers beside"):
         sst2.backbone(tmp_path)
 

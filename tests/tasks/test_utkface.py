@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from w2s_utils.tasks import utkface
-from w2s_utils.tasks.embedding import BATCH, embed_all
+from w2s_utils.tasks.embedding import BATCH, embed_all, fingerprint
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -52,10 +52,65 @@ def test_features_are_rows_in_the_order_of_the_files(tmp_path):
         sizes.append(len(batch))
         return brightness(batch)
 
-    values = embed_all(files, embed)
+    values = embed_all(files, embed, tmp_path / "parts", "model")
     assert sizes == [BATCH, 6]
     assert values.dtype == np.float32
     np.testing.assert_allclose(values[:, 0], np.arange(BATCH + 6), atol=1)
+
+
+@pytest.mark.parametrize("damage", ["altered", "truncated", "removed"])
+def test_a_stopped_extraction_goes_on_and_damaged_parts_are_made_anew(tmp_path, damage):
+    files = [photograph(tmp_path / f"{i}.jpg", grey=i) for i in range(3 * BATCH)]
+    batches = []
+
+    def embed(batch):
+        batches.append(batch)
+        if len(batches) == 3:
+            raise KeyboardInterrupt
+        return brightness(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_all(files, embed, tmp_path / "parts", "model")
+    values = embed_all(files, embed, tmp_path / "parts", "model")
+    assert batches[3:] == [files[2 * BATCH :]]
+
+    part = sorted((tmp_path / "parts").glob("*.npy"))[0]
+    content = part.read_bytes()
+    if damage == "altered":
+        part.write_bytes(content[:150] + bytes([content[150] ^ 1]) + content[151:])
+    elif damage == "truncated":
+        part.write_bytes(content[:-1])
+    else:
+        part.unlink()
+    np.testing.assert_array_equal(embed_all(files, embed, tmp_path / "parts", "model"), values)
+    assert len(batches) == 5
+    assert part.read_bytes() == content
+
+
+def test_parts_serve_only_the_same_photographs_model_and_code(tmp_path):
+    files = [photograph(tmp_path / f"{i}.jpg", grey=i) for i in range(2)]
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    parts = tmp_path / "parts"
+
+    def made(**changed):
+        before = set(parts.glob("*"))
+        embed_all(files, **{"embed": brightness, "model": fingerprint("a", None)} | changed,
+                  parts=parts)  # fmt: skip
+        return len(set(parts.glob("*")) - before)
+
+    assert made() == 1
+    assert made() == 0
+    assert made(model=fingerprint("b", None)) == 1
+    assert made(model=fingerprint("a", tmp_path / "w.pth")) == 1
+    (tmp_path / "w.pth").write_bytes(b"others")
+    assert made(model=fingerprint("a", tmp_path / "w.pth")) == 1
+    assert made(model=fingerprint("a", tmp_path)) == 1
+    photograph(files[0], grey=99)
+    assert made() == 1
+    elsewhere = {"np": np, "utkface": utkface}
+    (tmp_path / "code.py").write_text("def embed(files):\n    return np.ones((2, 1))\n")
+    exec(compile((tmp_path / "code.py").read_text(), tmp_path / "code.py", "exec"), elsewhere)
+    assert made(embed=elsewhere["embed"]) == 1
 
 
 def test_photographs_become_rgb_and_damaged_ones_are_named(tmp_path):
@@ -88,7 +143,8 @@ def test_the_missing_extra_is_named(monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r"install w2s-utils\[vision\]"):
         utkface.backbone("resnet18")
-    (tmp_path / "config.json").touch()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).touch()
     with pytest.raises(ImportError, match="install transformers beside"):
         utkface.backbone("clip", tmp_path)
 
@@ -99,7 +155,9 @@ def test_a_resnet_of_torchvision(tmp_path):
     torch.manual_seed(0)
     torch.save(models.resnet18(weights=None).state_dict(), tmp_path / "w.pth")
     files = [photograph(tmp_path / f"{i}.jpg", grey=100 * i) for i in range(3)]
-    values = embed_all(files, utkface.backbone("resnet18", tmp_path / "w.pth"))
+    values = embed_all(
+        files, utkface.backbone("resnet18", tmp_path / "w.pth"), tmp_path / "parts", "model"
+    )
     assert values.shape == (3, 512)
     again = utkface.backbone("resnet18", tmp_path / "w.pth")(files[1:2])
     np.testing.assert_allclose(values[1:2], again, rtol=1e-4, atol=1e-5)
@@ -115,4 +173,5 @@ def test_clip_of_transformers(tmp_path):
     transformers.CLIPVisionModel(config).save_pretrained(tmp_path / "clip")
     transformers.CLIPImageProcessor().save_pretrained(tmp_path / "clip")
     files = [photograph(tmp_path / f"{i}.jpg", grey=100 * i) for i in range(3)]
-    assert embed_all(files, utkface.backbone("clip", tmp_path / "clip")).shape == (3, 16)
+    embed = utkface.backbone("clip", tmp_path / "clip")
+    assert embed_all(files, embed, tmp_path / "parts", "model").shape == (3, 16)

@@ -18,7 +18,6 @@ Both read the same uncased vocabulary, so the tokenizer of the first serves both
 """
 
 import hashlib
-import io
 import json
 import os
 from collections import defaultdict
@@ -33,7 +32,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from w2s_utils._files import npy_bytes, write_atomically
+from w2s_utils._files import read_array, write_array
 from w2s_utils.tasks import progress
 from w2s_utils.tasks.packages import Artifact, cache_root, fetch
 
@@ -144,17 +143,17 @@ def _block_features(
     folder = cache_root() / "features"
     key = _key(encoder, texts)
     entry = folder / f"{key}.{name}.npy"
-    found = _read(entry)
+    found = read_array(entry)
     if found is not None:
         return found
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{encoder.artifact.package}.lock"):
-        found = _read(entry)  # by now another process may have written it
+        found = read_array(entry)  # by now another process may have written it
         if found is not None:
             return found
         computed = open_once()(texts)
         for layer, values in computed.items():
-            _write(folder / f"{key}.{layer}.npy", values)
+            write_array(folder / f"{key}.{layer}.npy", values)
         return computed[name]
 
 
@@ -167,25 +166,6 @@ def _key(encoder: _Encoder, texts: Sequence[str]) -> str:
         ) from missing
     settings = [_REVISION, MAX_TOKENS, encoder.artifact.sha256, MINILM_L6.sha256, *libraries]
     return hashlib.sha256(json.dumps([settings, list(texts)]).encode()).hexdigest()
-
-
-def _write(path: Path, values: NDArray[np.float32]) -> None:
-    """Write an .npy file with the SHA-256 of its content appended."""
-    content = npy_bytes(values)
-    write_atomically(path, content + hashlib.sha256(content).digest())
-
-
-def _read(path: Path) -> NDArray[np.float32] | None:
-    """Read what `_write` wrote; None if it is missing or damaged."""
-    try:
-        stored = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    content, digest = stored[:-32], stored[-32:]
-    if hashlib.sha256(content).digest() != digest:
-        return None
-    values: NDArray[np.float32] = np.load(io.BytesIO(content))
-    return values
 
 
 def _open(encoder: _Encoder) -> _Encode:

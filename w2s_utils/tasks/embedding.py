@@ -1,15 +1,20 @@
-"""Run a frozen pretrained model over all samples of a task, batch after batch."""
+"""Run a frozen pretrained model over all samples of a task; each finished batch is kept."""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import json
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_utils._files import read_array, write_array
 from w2s_utils.tasks import progress
 
 Embed = Callable[[Sequence[Any]], NDArray[np.float32]]
@@ -19,22 +24,69 @@ BATCH = 64
 """Samples that go through a model at once."""
 
 
-def embed_all(samples: Sequence[Any], embed: Embed) -> NDArray[np.float32]:
+def embed_all(
+    samples: Sequence[str | Path], embed: Embed, parts: Path, model: str
+) -> NDArray[np.float32]:
     """Features of all samples, with a progress bar on a terminal.
+
+    Each finished batch is kept in a file that is known by all that its features depend on: the
+    samples' contents, the model, and the code of `embed`. So an extraction that was stopped goes on
+    where it was. A damaged part is computed anew.
 
     Parameters
     ----------
     samples : sequence of length M
+        Texts, or paths of files.
     embed : callable
         Maps at most `BATCH` samples to their features, one row each.
+    parts : Path
+        Folder of the finished batches; made if it is absent.
+    model : str
+        What `embed` computes: see `fingerprint`.
 
     Returns
     -------
     (M, width) float32 array
     """
-    batches = [samples[start : start + BATCH] for start in range(0, len(samples), BATCH)]
-    rows = [embed(batch) for batch in progress.shown(batches, "features")]
-    return np.concatenate(rows).astype(np.float32, copy=False)
+    parts.mkdir(exist_ok=True)
+    code = _content_hash(Path(inspect.getfile(embed)))
+    starts = range(0, len(samples), BATCH)
+    rows = []
+    for start in progress.shown(starts, "features"):
+        batch = samples[start : start + BATCH]
+        part = parts / f"{_digest(code, model, *map(_content_hash, batch))}.npy"
+        values = read_array(part)
+        if values is None:
+            values = np.asarray(embed(batch), np.float32)
+            write_array(part, values)
+        rows.append(values)
+    return np.concatenate(rows)
+
+
+def fingerprint(name: str, weights: Path | None) -> str:
+    """Hash of a model by its name, its weights and all installed versions.
+
+    Parameters
+    ----------
+    name : str
+    weights : Path or None
+        A file or a folder, whose contents count; None for weights that the version of the library
+        determines.
+    """
+    files = [] if weights is None else sorted([weights, *weights.rglob("*")])
+    contents = [_content_hash(file) for file in files if file.is_file()]
+    return _digest(name, *contents, *sorted(f"{d.name}=={d.version}" for d in distributions()))
+
+
+def _content_hash(sample: str | Path) -> str:
+    if isinstance(sample, str):
+        return hashlib.sha256(sample.encode()).hexdigest()
+    with sample.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def require(package: str, purpose: str, install: str) -> Any:
@@ -66,7 +118,7 @@ def pretrained(kind: str, folder: Path | None) -> Any:
     Raises
     ------
     ValueError
-        If the folder holds no model.
+        If the folder holds no model, or its weights only as a pickle.
     ImportError
         If transformers is not installed.
     """
@@ -75,7 +127,14 @@ def pretrained(kind: str, folder: Path | None) -> Any:
             f"A local folder with a model's config.json, weights and preprocessing files is "
             f"needed, got {folder}."
         )
+    if not any(folder.glob("*.safetensors")):
+        raise ValueError(
+            f"{folder} must hold the weights as .safetensors; a pickle such as pytorch_model.bin "
+            "is not read because it could run code."
+        )
     transformers = require(
         "transformers", "BERT and CLIP", "transformers beside w2s-utils[vision], which has torch"
     )
-    return getattr(transformers, kind).from_pretrained(folder, local_files_only=True)
+    # Code in the folder is not run, nor asked about; of two forms of weights the safe one is read.
+    safe = {"trust_remote_code": False} | ({"use_safetensors": True} if "Model" in kind else {})
+    return getattr(transformers, kind).from_pretrained(folder, local_files_only=True, **safe)

@@ -139,6 +139,11 @@ def read_replicates(file: str | Path) -> NDArray[Any]:
     return array
 
 
+MAX_BYTES, MAX_EXPANSION = 2**28, 100
+"""An array in an .npz file may have more than 256 MiB only if compression made it at most 100 times
+smaller."""
+
+
 class _Refused(ValueError):
     """The file is readable, and what it holds is not wanted."""
 
@@ -185,7 +190,13 @@ def _map_npy(path: Path, name: str) -> NDArray[Any]:
 def _read_npz(path: Path, name: str) -> NDArray[Any]:
     with zipfile.ZipFile(path) as archive:
         names = [member.removesuffix(".npy") for member in archive.namelist()]
-        content = archive.read(f"{_choose(names, name)}.npy")  # whole, so that its CRC is checked
+        member = archive.getinfo(f"{_choose(names, name)}.npy")
+        if member.file_size > max(MAX_BYTES, MAX_EXPANSION * member.compress_size):
+            raise _Refused(
+                f"would grow {MAX_EXPANSION}-fold or more, to {member.file_size} bytes, which no "
+                "features do: save them without compression."
+            )
+        content = archive.read(member)  # whole, so that its CRC is checked
     return _parse_npy(io.BytesIO(content))
 
 

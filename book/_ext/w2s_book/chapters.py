@@ -1,6 +1,7 @@
 """What every chapter gets that is a notebook: tools under its title, an anchor for each cell."""
 
 import json
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
@@ -33,7 +34,8 @@ def add_tools(app: Sphinx, document: nodes.document) -> None:
     if title is None or Path(app.env.doc2path(docname)).suffix != ".ipynb":
         return
     name = docname.rpartition("/")[2]
-    download = f'<a href="../_sources/{docname}.ipynb" download>Download this notebook</a>'
+    source = escape(f"../_sources/{docname}.ipynb")
+    download = f'<a href="{source}" download>Download this notebook</a>'
     rerun = addnodes.pending_xref(
         "",
         nodes.inline("", "Rerun it"),

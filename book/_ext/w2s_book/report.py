@@ -8,6 +8,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from w2s_utils.claims import CLAIMS, Entry, entries, in_cells, overall
 
 from .chapters import cell_anchor
 
-MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$])")
+MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$&])")
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "papermill", "jupyter-book", "w2s-utils")
 
 
@@ -102,14 +103,14 @@ class BuildFacts(MarkdownDirective):
             [
                 f"{{doc}}`/notebooks/{name}`",
                 f"{notebook['seconds']:.1f}",
-                ", ".join(f"`{p}={value}`" for p, value in notebook["parameters"].items())
+                ", ".join(code(f"{p}={value}") for p, value in notebook["parameters"].items())
                 or "those of the notebook",
             ]
             for name, notebook in facts["notebooks"].items()
         ]
         total = sum(notebook["seconds"] for notebook in facts["notebooks"].values())
         return (
-            f"Profile `{facts['profile']}`, on {facts['machine']}, with Python "
+            f"Profile {code(facts['profile'])}, on {facts['machine']}, with Python "
             f"{facts['python']}, {versions}. All {len(rows)} notebooks ran without an error, "
             f"in {total:.0f} seconds taken together.\n\n"
             + table(["notebook", "seconds", "parameters"], rows)
@@ -121,11 +122,20 @@ def findings_table(found: Iterable[Entry]) -> str:
     rows = []
     for entry in found:
         number = entry.chapter.partition("_")[0]
-        place = f"notebooks/{entry.chapter}.html#{cell_anchor(entry.cell)}"
+        place = escape(f"notebooks/{entry.chapter}.html#{cell_anchor(entry.cell)}")
         link = f'<a href="../{place}">chapter {int(number)}</a>'
-        statement = MARKUP.sub(r"\\\1", entry.finding.statement)
-        rows.append([link, statement, *in_cells(entry.finding)])
+        rows.append([link, literally(entry.finding.statement), *in_cells(entry.finding)])
     return table(["cell", "what was measured", "measured", "expected", "verdict"], rows)
+
+
+def literally(text: str) -> str:
+    """Give Markdown that shows a text as it is, in one line."""
+    return MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """Give HTML that shows a text as code: Markdown's own code ends at a backtick."""
+    return f"<code>{literally(text)}</code>"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
