@@ -16,6 +16,7 @@ from w2s_utils.measure.correlation import BLOCKS, rows_needed
 from w2s_utils.measure.spectrum import RELATIVE_RANK, energy_dimension
 
 CHUNK = 2**24  # numbers that are read at once, 128 MB as float64
+SIZES = 40  # groups of rows of like size; a blocks' worth of rows at least has one each
 
 
 class Rows(Protocol):
@@ -42,6 +43,9 @@ class Moments:
         Eigenvalues of the features' uncentred second moments, in falling order.
     d_w, d_s : int
         Retained directions.
+    sizes_w, sizes_s : (k,) ndarray
+        Squared sizes of the inputs on the retained directions, of mean 1, by rising groups of rows
+        (`theory.sizes`). What Gaussian inputs vary by themselves is taken out.
     noise_squares, noise_degrees : (BLOCKS,) ndarray
         Sum of squares within the replicate labels of an input, and its degrees of freedom.
     leverage_w, leverage_s : float
@@ -58,6 +62,8 @@ class Moments:
     spectrum_s: Array
     d_w: int
     d_s: int
+    sizes_w: Array
+    sizes_s: Array
     noise_squares: Array
     noise_degrees: Array
     leverage_w: float
@@ -132,6 +138,8 @@ def read_moments(
             if within is not None:
                 noise[:, b] += within[:, mine].sum(axis=1)
     w, s = sets
+    for features in sets:
+        features.summarize()
     return Moments(
         grams=grams,
         sizes=np.array([len(range(b, len(labels), BLOCKS)) for b in range(BLOCKS)]),
@@ -139,6 +147,8 @@ def read_moments(
         spectrum_s=s.spectrum,
         d_w=d_w,
         d_s=d_s,
+        sizes_w=w.sizes,
+        sizes_s=s.sizes,
         noise_squares=noise[0],
         noise_degrees=noise[1],
         leverage_w=w.leverage_excess,
@@ -158,7 +168,8 @@ class _Set:
         self.name, self.features = name, features
         self.moment, self.cross = np.zeros((width, width)), np.zeros((width, columns))
         self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
-        self.sums = np.zeros(4)  # of h, h^2, r, h r: leverages and squared residuals
+        self.power = np.zeros(2)  # sums of squared residuals, and of their product with leverage
+        self.leverages: list[Array] = []
 
     def read(self, rows: slice) -> Array:
         X = real_array(self.features[rows], f"{self.name}[{rows.start}:{rows.stop}]", 2)
@@ -194,19 +205,22 @@ class _Set:
         Z: Array = self.read(rows) @ self.map
         leverage = np.einsum("ij,ij->i", Z, Z)
         residual = np.sum((y - Z @ self.fit) ** 2, axis=1)
-        self.sums += leverage.sum(), leverage @ leverage, residual.sum(), leverage @ residual
-        self.rows = rows.stop
+        self.power += residual.sum(), leverage @ residual
+        self.leverages.append(leverage)
         return Z
 
-    @property
-    def leverage_excess(self) -> float:
-        first, second = self.sums[:2] / self.rows
-        return float((second - first**2) / first - 2)
-
-    @property
-    def noise_inflation(self) -> float:
-        first, _, power, product = self.sums / self.rows
-        return float(product / (first * power)) if power > 0 else np.nan
+    def summarize(self) -> None:
+        leverage = np.sort(np.concatenate(self.leverages))
+        mean = leverage.mean()
+        self.leverage_excess = float(leverage.var() / mean - 2)
+        power, product = self.power
+        self.noise_inflation = float(product / (mean * power)) if power > 0 else np.nan
+        # Var(r^2) of sizes r, from leverages r^2 chi^2_d: shrink those to it.
+        variance = max(self.leverage_excess / (mean + 2), 0.0)
+        groups = np.array([part.mean() for part in np.array_split(leverage / mean, SIZES)])
+        shrink = min(np.sqrt(variance * mean**2 / leverage.var()), 1 - 1e-3)
+        found = 1 + shrink * (groups - 1)
+        self.sizes = found / found.mean()
 
 
 def _chunks(rows: int, width: int) -> Iterator[slice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -51,9 +51,10 @@ class Grid:
         enough_n, enough_N = self.n > max(d_w, d_s) + 1, self.N > d_s + 1  # noqa: SIM300
         return (self.ridge == 0) & enough_n[:, None] & enough_N
 
-    def finer(self, d_s: int) -> Grid:
+    def finer(self, d_w: int, d_s: int) -> Grid:
         """Grid with more N, to search for the one at which the student overtakes a model."""
-        more = np.geomspace(max(d_s / 10, 2), 1000 * d_s, SEARCHED).astype(np.int64)
+        least = d_s + 2 if self.exact(d_w, d_s).all() else max(d_s // 10, 2)
+        more = np.geomspace(least, 1000 * d_s, SEARCHED).astype(np.int64)
         return replace(self, N=np.union1d(self.N, more))
 
 
@@ -109,9 +110,9 @@ class Prediction:
 def predict(moments: Moments, grid: Grid, noise_variance: float | None) -> Prediction:
     """Predict the errors at the grid's points, from all rows and without each block.
 
-    `theory.exact` with the geometry corrected for optimism where it applies. Elsewhere
-    `theory.ridge` with the measured spectra and directions, whose bias of order 1/M is removed by
-    the jackknife.
+    `theory.exact` with the geometry corrected for optimism where it applies, plus what unequal
+    sizes of the inputs change by `theory.ridge`. Elsewhere `theory.ridge` with the measured
+    spectra, directions and sizes, whose bias of order 1/M is removed by the jackknife.
     """
     total = moments.grams.sum(axis=0)
     whole = _numbers(moments, total, moments.rows, grid)
@@ -121,10 +122,12 @@ def predict(moments: Moments, grid: Grid, noise_variance: float | None) -> Predi
     ]
     left_out = {name: np.array([numbers[name] for numbers in kept]) for name in whole}
     blocks = len(kept)
-    inexact = ~grid.exact(moments.d_w, moments.d_s)
+    points = grid.exact(moments.d_w, moments.d_s)
+    shift = _change_by_sizes(ridge.expected_risks, MODELS, moments, total, grid)
     for model in MODELS:
         bias = (blocks - 1) * (left_out[model].mean(axis=0) - whole[model])
-        whole[model] = whole[model] - np.where(inexact, bias, 0)
+        whole[model] = np.where(points, whole[model] + shift[model], whole[model] - bias)
+        left_out[model] = np.where(points, left_out[model] + shift[model], left_out[model])
 
     if noise_variance is not None:
         whole["noise"] = np.asarray(noise_variance)
@@ -159,21 +162,22 @@ def student_terms(moments: Moments, grid: Grid) -> StudentTerms:
     Plug-in values where `theory.exact` does not apply.
     """
     total = moments.grams.sum(axis=0)
-    terms = {
-        field.name: np.full((len(grid.n), len(grid.N)), np.nan) for field in fields(StudentTerms)
-    }
+    names = [field.name for field in fields(StudentTerms)]
+    terms = {name: np.full((len(grid.n), len(grid.N)), np.nan) for name in names}
     points = grid.exact(moments.d_w, moments.d_s)
     if points.any():
         rows, columns = points.any(axis=1), points.any(axis=0)
         found = exact.student_terms(
             _geometry(moments, total, moments.rows), grid.n[rows, None], grid.N[columns]
         )
+        shift = _change_by_sizes(ridge.student_terms, names, moments, total, grid)
         for name, values in terms.items():
             values[np.ix_(rows, columns)] = getattr(found, name)
+            values += shift[name]
     if not points.all():
-        found_in = _ridge(ridge.student_terms, moments, total, moments.rows, grid)
+        found_in = _ridge(ridge.student_terms, names, moments, total, moments.rows, grid)
         for name, values in terms.items():
-            values[~points] = sum(getattr(one, name) for one in found_in)[~points]
+            values[~points] = found_in[name][~points]
     return StudentTerms(**terms)
 
 
@@ -192,19 +196,42 @@ def _numbers(moments: Moments, gram: Array, rows: int, grid: Grid) -> dict[str, 
         for model, values in zip(MODELS, errors, strict=True):
             values[np.ix_(i, j)] = getattr(risks, model)
     if not points.all():
-        found_in = _ridge(ridge.expected_risks, moments, gram, rows, grid)
+        found_in = _ridge(ridge.expected_risks, MODELS, moments, gram, rows, grid)
         for model, values in zip(MODELS, errors, strict=True):
-            values[~points] = sum(getattr(one, model) for one in found_in)[~points]
+            values[~points] = found_in[model][~points]
     return numbers | dict(zip(MODELS, errors, strict=True))
 
 
 def _ridge(
-    theory: Callable[..., Any], moments: Moments, gram: Array, rows: int, grid: Grid
-) -> list[Any]:
-    """Apply a function of `theory.ridge` to the whole grid, for each label column."""
+    theory: Callable[..., Any],
+    names: Iterable[str],
+    moments: Moments,
+    gram: Array,
+    rows: int,
+    grid: Grid,
+    equal_sizes: bool = False,
+) -> dict[str, Array]:
+    """Apply a function of `theory.ridge` to the whole grid; sums over label columns."""
     pairs, spectra = _directions(moments, gram, rows)
-    sizes = grid.n[:, None], grid.N, grid.ridge, grid.ridge
-    return [theory(pair, *sizes, *spectra, strict=False) for pair in pairs]
+    fit = grid.n[:, None], grid.N, grid.ridge, grid.ridge, *spectra
+    sizes = {} if equal_sizes else {"sizes_w": moments.sizes_w, "sizes_s": moments.sizes_s}
+    found = [theory(pair, *fit, strict=False, **sizes) for pair in pairs]
+    return {name: np.sum([getattr(one, name) for one in found], axis=0) for name in names}
+
+
+def _change_by_sizes(
+    theory: Callable[..., Any],
+    names: Sequence[str],
+    moments: Moments,
+    total: Array,
+    grid: Grid,
+) -> dict[str, Array]:
+    """What the sizes of the inputs change against inputs of equal size."""
+    unequal, equal = (
+        _ridge(theory, names, moments, total, moments.rows, grid, equal_sizes)
+        for equal_sizes in (False, True)
+    )
+    return {name: unequal[name] - equal[name] for name in names}
 
 
 def _geometry(moments: Moments, gram: Array, rows: int) -> Geometry:

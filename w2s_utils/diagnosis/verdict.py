@@ -186,8 +186,8 @@ def _tails(d: Diagnosis) -> list[str]:
             found.append(
                 f"Heavy tails: the {name} features have a leverage excess of {excess:.0f}, which "
                 f"at {letter} = {size:,} changes the cost of noise by about "
-                f"{100 * excess / size:+.0f} %; take {letter} above "
-                f"{int(np.ceil(abs(excess) / NOTABLE)):,}."
+                f"{100 * excess / size:+.0f} %, which is allowed for only roughly; trust {letter} "
+                f"above {int(np.ceil(abs(excess) / NOTABLE)):,}."
             )
     for name, factor in (("weak", d.inflation_w), ("strong", d.inflation_s)):
         if abs(factor - 1) > NOTABLE:

@@ -17,6 +17,7 @@ from w2s_utils._validate import Array, ridges, sample_size, variances
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import Directions, GaussianPair
 from w2s_utils.theory.exact import StudentTerms
+from w2s_utils.theory.sizes import effective_ridge, effective_samples
 
 
 @dataclass(frozen=True)
@@ -43,60 +44,6 @@ class Shrinkage:
     def df2(self) -> Array:
         """Soft dimension, the sum of the squared factors: directions along which noise is kept."""
         return np.asarray(np.sum(self.factors**2, axis=-1))
-
-
-def effective_ridge(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Array:
-    r"""Effective ridge of a fit to m samples.
-
-    Parameters
-    ----------
-    spectrum : (d,) array_like
-        Variances l of the features along their principal directions, all above zero.
-    m : array_like of int
-        Samples, broadcast with `alpha`.
-    alpha : array_like
-        Ridge on the mean squared loss, as in `probes.fit_ridge`, in squared units of the features.
-
-    Returns
-    -------
-    ndarray
-        At least alpha; 0 for a ridgeless fit of m >= d samples.
-
-    Raises
-    ------
-    ValueError
-        If a variance is not above zero, m is no positive integer, or alpha is negative.
-
-    Notes
-    -----
-    The root :math:`\kappa>0` of
-
-    .. math:: \kappa = \alpha + \frac{\kappa}{m}\sum_i\frac{l_i}{l_i+\kappa} .
-
-    In :math:`q = 1/\kappa` it is the root of :math:`m - d - \alpha m q + \sum_i 1/(1+l_iq)`, which
-    falls and is convex: from the lower bound :math:`q = 1/(\alpha + \sum_i l_i/m)` Newton's method
-    climbs to the root without overshooting.
-
-    Examples
-    --------
-    One sample and two directions of equal variance, without ridge: the fit keeps half of each.
-
-    >>> effective_ridge([1.0, 1.0], 1, 0.0)
-    array(1.)
-    """
-    var = variances(spectrum, "spectrum")
-    m, alpha = np.broadcast_arrays(sample_size(m, "m", 0, "zero"), ridges(alpha, "alpha"))
-    kappa = np.zeros(m.shape)
-    positive = (alpha > 0) | (m < len(var))
-    samples, penalty = m[positive], m[positive] * alpha[positive]
-    step = q = samples / (penalty + var.sum())
-    while np.any(step > 1e-14 * q):
-        growth = 1 + np.multiply.outer(q, var)
-        gap = samples - len(var) - penalty * q + np.sum(1 / growth, axis=-1)
-        step = np.maximum(gap, 0) / (penalty + np.sum(var / growth / growth, axis=-1))
-        q = q + step
-    kappa[positive] = 1 / q
-    return kappa
 
 
 def shrinkage(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Shrinkage:
@@ -136,6 +83,8 @@ def student_terms(
     spectrum_s: ArrayLike,
     finite_size: bool = True,
     strict: bool = True,
+    sizes_w: ArrayLike = (1.0,),
+    sizes_s: ArrayLike = (1.0,),
 ) -> StudentTerms:
     r"""The W2S student's expected excess risk on fresh inputs, term by term.
 
@@ -157,6 +106,9 @@ def student_terms(
         is of the order of its square.
     strict : bool
         Refuse fits whose risk diverges. If False, what depends on such a fit is NaN.
+    sizes_w, sizes_s : (k,) array_like
+        Squared sizes of the inputs as the weak and as the strong features see them, equally likely,
+        with mean 1 (`sizes.effective_samples`). All are 1 for Gaussian inputs.
 
     Returns
     -------
@@ -191,11 +143,13 @@ def student_terms(
     pair = _directions(pair)
     overlap, beta_w, beta_s = pair.cross, pair.weak_target, pair.strong_target
     (d_s, d_w), how = overlap.shape, (finite_size, strict)
-    teacher = _fit(spectrum_w, d_w, n, alpha_w, ("n", "alpha_w", "spectrum_w"), *how)
-    student = _fit(spectrum_s, d_s, N, alpha_s, ("N", "alpha_s", "spectrum_s"), *how)
+    teacher = _fit(spectrum_w, d_w, n, alpha_w, ("n", "alpha_w", "spectrum_w"), *how, sizes_w)
+    student = _fit(spectrum_s, d_s, N, alpha_s, ("N", "alpha_s", "spectrum_s"), *how, sizes_s)
 
     mean = teacher.mean_factors * beta_w
-    variance, common = teacher.errors(beta_w, pair.noise_variance + pair.rho_w)
+    variance, common = teacher.errors(
+        beta_w, teacher.noise_factor * (pair.noise_variance + pair.rho_w)
+    )
     # The same along the student's directions.
     mean_s = mean @ overlap.T
     variance_s = variance @ (overlap**2).T + (common @ overlap.T) ** 2
@@ -224,12 +178,14 @@ def expected_risks(
     spectrum_s: ArrayLike,
     finite_size: bool = True,
     strict: bool = True,
+    sizes_w: ArrayLike = (1.0,),
+    sizes_s: ArrayLike = (1.0,),
 ) -> Risks:
     r"""Expected excess risks of teacher, student, baseline and ceiling on fresh inputs.
 
     Parameters
     ----------
-    pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size, strict
+    pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size, strict, sizes_w, sizes_s
         As in `student_terms`. The three strong models share `alpha_s` and `spectrum_s`.
 
     Returns
@@ -263,18 +219,35 @@ def expected_risks(
     pair = _directions(pair)
 
     def single(
-        beta: Array, rho: float, spectrum: ArrayLike, alpha: ArrayLike, m: Array, *names: str
+        beta: Array,
+        rho: float,
+        spectrum: ArrayLike,
+        alpha: ArrayLike,
+        sizes: ArrayLike,
+        m: Array,
+        *names: str,
     ) -> Array:
-        fit = _fit(spectrum, len(beta), m, alpha, names, finite_size, strict)
+        fit = _fit(spectrum, len(beta), m, alpha, names, finite_size, strict, sizes)
         bias = np.sum(((1 - fit.mean_factors) * beta) ** 2, axis=-1)
-        return np.asarray(bias + fit.error_power(beta**2, pair.noise_variance + rho) + rho)
+        noise = fit.noise_factor[..., 0] * (pair.noise_variance + rho)
+        return np.asarray(bias + fit.error_power(beta**2, noise) + rho)
 
-    weak = pair.weak_target, pair.rho_w, spectrum_w, alpha_w
-    strong = pair.strong_target, pair.rho_s, spectrum_s, alpha_s
+    weak = pair.weak_target, pair.rho_w, spectrum_w, alpha_w, sizes_w
+    strong = pair.strong_target, pair.rho_s, spectrum_s, alpha_s, sizes_s
     risks = (
         single(*weak, n, "n", "alpha_w", "spectrum_w"),
         student_terms(
-            pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size, strict
+            pair,
+            n,
+            N,
+            alpha_w,
+            alpha_s,
+            spectrum_w,
+            spectrum_s,
+            finite_size,
+            strict,
+            sizes_w,
+            sizes_s,
         ).total,
         single(*strong, n, "n", "alpha_s", "spectrum_s"),
         single(*strong, n + N, "n + N", "alpha_s", "spectrum_s"),
@@ -299,8 +272,9 @@ class _Fit:
     noise_shares: Array  # variance of each coefficient, of a unit of noise
     order: Array
     delta: Array
+    noise_factor: Array  # of noise that is independent of the sizes of the inputs
 
-    def errors(self, beta: Array, noise: float) -> tuple[Array, Array]:
+    def errors(self, beta: Array, noise: Array) -> tuple[Array, Array]:
         """Covariance of the coefficients as diag(first) + second second^T."""
         S, e = self.factors, self.order
         lost = (1 - S) * beta
@@ -334,13 +308,17 @@ def _fit(
     names: tuple[str, ...],
     finite_size: bool,
     strict: bool,
+    sizes: ArrayLike,
 ) -> _Fit:
     """Moments of one model's fit; refuse what has no finite risk, or make it NaN."""
     size_name, alpha_name, spectrum_name = names
     m, alpha = sample_size(m, size_name, 0, "zero"), ridges(alpha, alpha_name)
-    S = shrinkage(variances(spectrum, spectrum_name, d), m, alpha).factors
+    var = variances(spectrum, spectrum_name, d)
+    effective = effective_samples(var, m, alpha, sizes)
+    S = var / np.add.outer(effective.kappa, var)
+    noise_factor = effective.noise[..., None]
     df2, df3, df4 = (np.sum(S**k, axis=-1, keepdims=True) for k in (2, 3, 4))
-    spare = m[..., None] - df2
+    spare = effective.samples[..., None] - df2
 
     def finite(value: Array, converges: NDArray[np.bool_]) -> Array:
         if strict and not converges.all():
@@ -355,7 +333,7 @@ def _fit(
     delta, epsilon = (df2 - df3) / spare, (df3 - df4) / spare
     if not finite_size:
         zero = np.zeros_like(spare)
-        return _Fit(S, S, S**2 / spare, zero, delta)
+        return _Fit(S, S, S**2 / spare, zero, delta, noise_factor)
     own = (2 + 4 * delta) * S - 3 * S**2
     average = np.sum(S**2 * own, axis=-1, keepdims=True) / df2
     corrected = spare + 3 * epsilon - 3 * delta - 4 * delta**2 + average
@@ -367,4 +345,5 @@ def _fit(
         noise_shares=S**2 * (1 - (own - average) / spare) / corrected,
         order=1 / spare,
         delta=delta,
+        noise_factor=noise_factor,
     )

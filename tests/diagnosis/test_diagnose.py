@@ -1,0 +1,321 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.diagnosis.test_prediction import generic_pair, sample
+from w2s_utils.diagnosis import diagnose
+from w2s_utils.metrics import MODELS
+from w2s_utils.pair import GaussianPair
+from w2s_utils.theory import exact
+from w2s_utils.theory.phases import winning_N
+
+SIZES = {"n": [20, 60, 200], "N": [30, 400], "energy": 1.0}
+
+
+@pytest.mark.parametrize("noise", ["given", "replicates"])
+def test_bands_cover_the_truth_in_nine_of_ten_samples(noise):
+    pair = generic_pair()
+    truth = exact.expected_risks(pair, np.array(SIZES["n"])[:, None], SIZES["N"])
+    covered = {name: [] for name in (*MODELS, "pgr", "opr")}
+    for seed in range(200):
+        W, S, y = sample(pair, 600, seed)
+        if noise == "given":
+            known = {"noise_variance": pair.noise_variance}
+        else:
+            sigma = np.sqrt(pair.noise_variance)
+            f = sample(replace(pair, noise_variance=0.0), 600, seed)[2]
+            again = f + sigma * np.random.default_rng(10**6 + seed).standard_normal(600)
+            known = {"replicates": again}
+        d = diagnose(W, S, y, **SIZES, **known)
+        for name, hits in covered.items():
+            band = d.risk[name] if name in MODELS else getattr(d, name)
+            value = getattr(truth, name)
+            hits.append((band.low <= value) & (value <= band.high))
+    for name, hits in covered.items():
+        assert 0.85 <= np.mean(hits) <= 0.95, name
+
+
+def test_label_noise_splits_rho_and_shifts_errors_and_nothing_else():
+    W, S, y = sample(generic_pair(), 600, 0)
+    unknown, known = (diagnose(W, S, y, **SIZES, noise_variance=v) for v in (None, 0.4))
+    for model in MODELS:
+        np.testing.assert_allclose(unknown.risk[model].value - 0.4, known.risk[model].value)
+    for part in ("value", "low", "high"):
+        np.testing.assert_allclose(getattr(unknown.pgr, part), getattr(known.pgr, part))
+    np.testing.assert_array_equal(unknown.beats_teacher, known.beats_teacher)
+    np.testing.assert_array_equal(unknown.beats_baseline, known.beats_baseline)
+    assert (unknown.noise_variance, unknown.rho_w, unknown.rho_s) == (None, None, None)
+    assert known.rho_w == pytest.approx(unknown.residual_w.value - 0.4)
+    assert known.residual_w == unknown.residual_w
+    assert known.noise_variance.standard_error == 0
+    np.testing.assert_array_equal(unknown.opr.value > 1, known.opr.value > 1)
+
+
+def test_opr_without_the_label_noise_is_nearer_to_one_and_its_band_holds_every_noise():
+    W, S, y = sample(generic_pair(), 600, 0)
+    unknown = diagnose(W, S, y, **SIZES)
+    most = min(unknown.residual_w.value, unknown.residual_s.value)
+    for noise in np.linspace(0, most, 5):
+        opr = diagnose(W, S, y, **SIZES, noise_variance=noise).opr.value
+        assert np.all((unknown.opr.low <= opr) & (opr <= unknown.opr.high))
+        assert np.all(np.abs(np.log(opr)) >= np.abs(np.log(unknown.opr.value)) - 1e-12)
+
+
+def test_terms_add_up_to_the_students_risk():
+    W, S, y = sample(generic_pair(), 600, 1)
+    heavy = np.random.default_rng(1).gamma(4.0, size=(600, 1)) / 4
+    for X, Z in ((W, S), (W * heavy, S * heavy)):
+        for noise in (None, 0.4):
+            d = diagnose(X, Z, y, **SIZES, noise_variance=noise)
+            np.testing.assert_allclose(d.terms.total, d.risk["student"].value)
+            assert d.exact.all()
+
+
+def test_gaussian_inputs_leave_the_exact_theory_as_it_is():
+    d = diagnose(*sample(generic_pair(), 20_000, 1), **SIZES)
+    expected = exact.expected_risks(d.geometry, d.n[:, None], d.N)
+    for model in MODELS:
+        np.testing.assert_allclose(d.risk[model].value, getattr(expected, model), rtol=0.02)
+    np.testing.assert_allclose(d.prediction.whole["d_sw"], d.correlation.estimate, rtol=0.01)
+
+
+def test_the_students_crossings_are_where_the_predictions_cross():
+    d = diagnose(*sample(generic_pair(), 20_000, 2), **SIZES)
+    for opponent, found in (("weak", d.beats_teacher), ("baseline", d.beats_baseline)):
+        low, high = winning_N(d.geometry, d.n, opponent)
+        assert np.array_equal(np.isfinite(found), np.isfinite(low))
+        won = np.isfinite(low)
+        assert won.any() or opponent == "baseline"
+        np.testing.assert_allclose(found[won], low[won], rtol=0.05)
+        assert np.isinf(high[won]).all()
+
+
+def test_inputs_of_unequal_size_are_allowed_for():
+    """Measured on fresh samples, with no formula: the Gaussian one is far off."""
+    rng = np.random.default_rng(0)
+    rows, n, N = 20_000, 80, 200
+    sizes = np.sqrt(rng.choice([0.4, 0.8, 1.8], rows))[:, None]
+    Z = sizes * rng.standard_normal((rows, 60))
+    W, S, f = Z[:, :40], Z[:, 30:], Z[:, 30:40] @ np.full(10, 0.2)
+    y = f + rng.standard_normal(rows)
+    d = diagnose(W, S, y, n=n, N=N, noise_variance=1.0, energy=1.0)
+    plain = exact.expected_risks(d.geometry, n, N)
+    draws = []
+    for _ in range(400):
+        rows_n, rows_N = rng.integers(rows, size=n), rng.integers(rows, size=N)
+        teacher = np.linalg.lstsq(W[rows_n], y[rows_n])[0]
+        student = np.linalg.lstsq(S[rows_N], W[rows_N] @ teacher)[0]
+        baseline = np.linalg.lstsq(S[rows_n], y[rows_n])[0]
+        models = (W, teacher), (S, student), (S, baseline)
+        draws.append([np.mean((X[:4000] @ w - f[:4000]) ** 2) for X, w in models])
+    for model, measured in zip(
+        ("weak", "student", "baseline"), np.mean(draws, axis=0), strict=True
+    ):
+        predicted = float(d.risk[model].value[0, 0])
+        assert abs(predicted / measured - 1) < 0.15
+        assert abs(predicted - measured) < 0.6 * abs(float(getattr(plain, model)) - measured)
+
+
+def test_ridge_and_few_samples_are_left_to_the_theory_of_ridge():
+    W, S, y = sample(generic_pair(), 600, 3)
+    few = diagnose(W, S, y, n=[7, 60], N=[5, 400], energy=1.0)
+    assert few.exact.tolist() == [[False, False], [False, True]]
+    assert np.isfinite(few.risk["student"].value).all()
+    tiny = diagnose(W, S, y, n=[7, 60], N=[5, 400], energy=1.0, ridge=1e-9)
+    assert not tiny.exact.any()
+    for model in MODELS:
+        np.testing.assert_allclose(tiny.risk[model].value, few.risk[model].value, rtol=0.01)
+    np.testing.assert_allclose(tiny.soft_w, [few.soft_w[0], 14], rtol=1e-4)
+    np.testing.assert_allclose(tiny.beats_teacher, few.beats_teacher, rtol=0.05)
+
+
+def test_classes():
+    rng = np.random.default_rng(4)
+    W, S, y = sample(generic_pair(), 600, 4)
+    signs = diagnose(W, S, np.where(y > 0, 1.0, -1.0), **SIZES)
+    names = diagnose(W, S, np.where(y > 0, "yes", "no"), **SIZES)
+    assert names.classes == ("no", "yes")
+    np.testing.assert_allclose(names.pgr.value, signs.pgr.value)
+    three = rng.permuted(np.digitize(y, [-0.5, 0.5]))
+    together = diagnose(W, S, three, classes=True, **SIZES)
+    apart = [diagnose(W, S, 1.0 * (three == k), classes=False, **SIZES) for k in range(3)]
+    total = sum(d.risk["baseline"].value for d in apart)
+    np.testing.assert_allclose(together.risk["baseline"].value, total)
+
+
+def test_table_holds_the_bands_point_by_point():
+    W, S, y = sample(generic_pair(), 600, 5)
+    d = diagnose(W, S, y, **SIZES)
+    table = d.table().set_index(["n", "N"])
+    assert isinstance(table, pd.DataFrame)
+    assert len(table) == 6
+    assert table.loc[(60, 400), "student_high"] == d.risk["student"].high[1, 1]
+    assert table.loc[(200, 30), "pgr"] == d.pgr.value[2, 0]
+
+
+def test_default_sizes_suit_the_dimensions():
+    W, S, y = sample(generic_pair(), 600, 6)
+    d = diagnose(W, S, y)
+    assert d.exact.all()
+    assert d.n[-1] < 600
+    assert d.n[0] > 1.25 * max(d.d_w, d.d_s)
+    assert not any("near d_" in warning for warning in d.warnings)
+
+
+# --- Verdict --------------------------------------------------------------------------------------
+
+
+def apart(noise_variance, rows=4000, d_sw=0, seed=0):
+    """Teacher and student both nearly know the target of 8 + 8 directions, 6 of its own each."""
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((rows, 30))
+    common = Z[:, :8]
+    f = common @ np.full(8, 0.5)
+    return (
+        np.hstack([common, Z[:, 8:22]]),
+        np.hstack([common, Z[:, 22 - d_sw : 30 - d_sw]]),
+        f + np.sqrt(noise_variance) * rng.standard_normal(rows),
+    )
+
+
+def test_a_student_that_drops_its_teachers_noise_helps():
+    d = diagnose(*apart(1.0), n=[30, 60], N=[1000])
+    assert d.verdict.outcome == "helps"
+    assert "Variance dominated" in d.verdict.reasons[0]
+    assert "beats its teacher and the strong baseline at n = 30" in d.verdict.headline
+
+
+def test_a_teacher_of_another_task_does_not_help():
+    W, S, y = apart(0.01)
+    d = diagnose(W, S[:, 8:], y, n=[300], N=[1000])
+    assert d.verdict.outcome == "does not help"
+    assert "Bias dominated" in d.verdict.reasons[0]
+
+
+def test_a_teacher_inside_the_students_features_is_only_copied():
+    rng = np.random.default_rng(1)
+    Z = rng.standard_normal((4000, 30))
+    y = Z[:, :6] @ np.full(6, 0.5) + rng.standard_normal(4000)
+    same = diagnose(Z[:, :6], Z, y, n=[60], N=[2000], energy=1.0)
+    assert same.verdict.outcome == "undecided"
+    assert "only 0 % of its variance" in " ".join(same.verdict.reasons)
+
+
+def test_a_student_with_few_pseudo_labels_is_told_so():
+    W, S, y = apart(1.0)
+    few = diagnose(W, S, y, n=[60], N=[60], energy=1.0)
+    assert "N is too small: with 60 pseudo-labels for 16" in " ".join(few.verdict.reasons)
+
+
+# --- Warnings -------------------------------------------------------------------------------------
+
+
+def heavy(rows=2000):
+    """Inputs whose size varies, all directions at once."""
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((rows, 30)) * rng.standard_t(5, (rows, 1))
+    return Z[:, :15], Z[:, 10:], Z @ rng.standard_normal(30) / 5 + rng.standard_normal(rows)
+
+
+def warned(*arguments, **settings):
+    return " ".join(diagnose(*arguments, **settings).warnings)
+
+
+def test_a_benign_pair_is_not_warned_of():
+    assert not warned(*sample(generic_pair(), 4000, 0), n=[100, 200], N=[1000])
+
+
+def test_what_makes_a_prediction_doubtful_is_said():
+    W, S, y = heavy()
+    said = warned(W, S, y, n=[30], N=[100])
+    assert "Heavy tails: the weak features" in said
+    assert "on large inputs" in said
+
+    W, S, y = sample(generic_pair(), 130, 1)
+    said = warned(W, S, y, n=[60], N=[100], energy=1.0)
+    assert "Too few rows: 130 for 14 weak directions, below 10 a direction" in said
+    assert "Bands are wide" in said
+
+    W, S, y = sample(generic_pair(), 600, 1)
+    said = warned(W, S, y, n=[14, 15], N=[8, 100], energy=1.0)
+    assert "n = 14, 15 is near d_w = 14" in said
+    assert "N = 8 is near d_s = 10" not in said
+    assert "3 of 4 points" not in said
+    assert "Below the interpolation threshold" in said
+    assert "have no prediction" in said
+    assert "exceeds what the strong features leave" in warned(W, S, y, noise_variance=9.0)
+
+    Z = np.random.default_rng(2).standard_normal((2000, 30))
+    said = warned(Z[:, :10], Z[:, 10:20], Z[:, 0] + Z[:, 10])
+    assert "cannot be told from chance" in said
+
+    wide = np.column_stack([W, np.full(len(W), 50.0), np.zeros(len(W))])
+    assert "2 column(s) of weak are constant and carry" in warned(wide, S, y, energy=0.99999)
+
+
+# --- What is wrong --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weak": np.ones(600)}, r"weak must be a matrix .* got shape \(600,\)"),
+        ({"strong": np.ones((600, 0))}, r"strong must be a matrix"),
+        ({"weak": np.ones((599, 2))}, "weak has 599, strong has 600, labels has 600"),
+        ({"strong": np.full((600, 2), np.nan)}, r"strong\[0:600\] must be finite, got 1200 NaN"),
+        ({"weak": np.full((600, 2), "a")}, "must hold real numbers"),
+        ({"weak": np.ones((600, 2))}, "All columns of weak are constant"),
+        ({"strong": np.zeros((600, 2))}, "All columns of strong are constant"),
+        ({"labels": np.ones(600)}, "more than one value, got 1.0 only"),
+        ({"labels": np.full(600, np.inf)}, "labels must be finite"),
+        ({"n": 600}, "n must be below the number of rows 600, got 600"),
+        ({"n": 0}, "n must exceed zero"),
+        ({"N": [1.5]}, "N must hold whole numbers"),
+        ({"N": []}, "N must hold at least one size"),
+        ({"ridge": -1.0}, "ridge must be >= 0"),
+        ({"energy": 0.0}, "energy must lie in"),
+        ({"noise_variance": -1.0}, "noise_variance must be finite and >= 0"),
+        ({"noise_variance": 1.0, "replicates": np.ones(600)}, "not both"),
+        ({"replicates": np.full(600, np.nan)}, "replicates hold no label"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(change, message):
+    W, S, y = sample(generic_pair(), 600, 0)
+    arguments = {"weak": W, "strong": S, "labels": y} | change
+    with pytest.raises(ValueError, match=message) as raised:
+        diagnose(arguments.pop("weak"), arguments.pop("strong"), arguments.pop("labels"),
+                 **arguments)  # fmt: skip
+    assert "\n" not in str(raised.value)
+
+
+def test_too_few_rows_are_refused():
+    W, S, y = sample(generic_pair(), 41, 0)
+    with pytest.raises(ValueError, match="At least 42 rows are needed for 14 weak and 10 strong"):
+        diagnose(W, S, y, energy=1.0)
+
+
+def test_one_intercept_is_legal_and_changes_no_other_direction():
+    """It is a direction like any other: with it, a label's mean is no longer an error."""
+    W, S, y = sample(generic_pair(), 600, 0)
+    one = np.ones((600, 1))
+    plain, shifted = (
+        diagnose(W, S, y, **SIZES),
+        diagnose(np.hstack([W, one]), np.hstack([S, one]), y + 7, **SIZES),
+    )
+    assert (shifted.d_w, shifted.d_s) == (15, 11)
+    assert shifted.correlation.estimate == pytest.approx(plain.correlation.estimate + 1, abs=0.1)
+    assert shifted.residual_s.value == pytest.approx(plain.residual_s.value, rel=0.01)
+
+
+def test_the_paper_pair_is_predicted():
+    pair = GaussianPair.paper(d_w=40, d_s=30, d_sw=5, noise_variance=1e-2)
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((20_000, len(pair.target)))
+    y = Z @ pair.target + 0.1 * rng.standard_normal(20_000)
+    sizes = {"n": [60, 400], "N": [100, 1000]}
+    d = diagnose(Z @ pair.weak_basis, Z @ pair.strong_basis, y, energy=1.0, **sizes)
+    truth = exact.expected_risks(pair, np.array([60, 400])[:, None], [100, 1000])
+    np.testing.assert_allclose(d.pgr.value, truth.pgr, atol=0.05)
+    assert d.correlation.estimate == pytest.approx(5, abs=0.1)

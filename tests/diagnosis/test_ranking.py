@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from w2s_utils.diagnosis import diagnose, rank_teachers
+
+SIZES = {"n": 60, "N": 1000}
+
+
+def teachers(rows=1500):
+    """Good, the same but for one useless direction, and one that misses half of the target."""
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((rows, 30))
+    y = Z[:, :6] @ np.full(6, 0.5) + 0.7 * rng.standard_normal(rows)
+    return {"half": Z[:, 3:12], "good": Z[:, :6], "same": Z[:, :7]}, Z, y
+
+
+def test_order_ties_and_the_diagnoses_behind_them():
+    weak, strong, y = teachers()
+    found = rank_teachers(weak, strong, y, **SIZES)
+    assert list(found.table["teacher"]) == ["good", "same", "half"] == list(found.diagnoses)
+    assert found.table["student"].is_monotonic_increasing
+    assert ("same", "half") not in found.ties
+    probability = found.table["probability"].to_numpy()
+    assert probability[0] > 0.5
+    assert probability[1] > 0.999
+    assert np.isnan(probability[2])
+    alone = diagnose(weak["half"], strong, y, **SIZES)
+    last = found.table.iloc[-1]
+    assert last["student_high"] == alone.risk["student"].high[0, 0]
+    assert last["pgr"] == alone.pgr.value[0, 0]
+
+
+def test_the_comparison_is_paired():
+    """Single bands overlap by far, and the order is sure: the rows are the same."""
+    weak, strong, y = teachers()
+    better = {"four": weak["good"][:, :4], "five": weak["good"][:, :5]}
+    found = rank_teachers(better, strong, y, **SIZES)
+    first, second = (found.table.iloc[i] for i in (0, 1))
+    assert first["teacher"] == "five"
+    assert not found.ties
+    gap = second["student"] - first["student"]
+    assert first["student_high"] - first["student"] < gap or gap > 0
+    twins = rank_teachers({"a": weak["good"], "b": weak["good"] @ np.diag([1, 2, 1, 1, 1, 1])},
+                          strong, y, energy=1.0, **SIZES)  # fmt: skip
+    assert len(twins.ties) == 1
+
+
+def test_the_order_ignores_the_label_noise():
+    weak, strong, y = teachers()
+    orders = [
+        list(rank_teachers(weak, strong, y, noise_variance=v, **SIZES).table["teacher"])
+        for v in (None, 0.0, 0.4)
+    ]
+    assert orders[0] == orders[1] == orders[2]
+
+
+def test_what_is_wrong_names_the_teacher():
+    weak, strong, y = teachers()
+    with pytest.raises(ValueError, match="At least two teachers"):
+        rank_teachers({"good": weak["good"]}, strong, y, **SIZES)
+    with pytest.raises(ValueError, match="Teacher bad: n must be below the number of rows 9"):
+        rank_teachers({"bad": strong[:9], "good": weak["good"]}, strong, y, **SIZES)
+    with pytest.raises(ValueError, match="Teacher half has no prediction at n = 9, N = 1000"):
+        rank_teachers(weak, strong, y, n=9, N=1000)

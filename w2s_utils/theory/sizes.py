@@ -1,0 +1,167 @@
+r"""The effective ridge of a fit, for inputs of equal and of unequal size.
+
+Inputs of unequal size are :math:`x_i = r_iz_i` with Gaussian :math:`z_i` and independent sizes of
+mean square 1. A large one counts less than its square, and a small one that is interpolated
+amplifies its noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from w2s_utils._validate import Array, ridges, sample_size, variances
+
+STEPS = 100
+
+
+def effective_ridge(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Array:
+    r"""Effective ridge of a fit to m samples.
+
+    Parameters
+    ----------
+    spectrum : (d,) array_like
+        Variances l of the features along their principal directions, all above zero.
+    m : array_like of int
+        Samples, broadcast with `alpha`.
+    alpha : array_like
+        Ridge on the mean squared loss, as in `probes.fit_ridge`, in squared units of the features.
+
+    Returns
+    -------
+    ndarray
+        At least alpha; 0 for a ridgeless fit of m >= d samples.
+
+    Raises
+    ------
+    ValueError
+        If a variance is not above zero, m is no positive integer, or alpha is negative.
+
+    Notes
+    -----
+    The root :math:`\kappa>0` of
+
+    .. math:: \kappa = \alpha + \frac{\kappa}{m}\sum_i\frac{l_i}{l_i+\kappa} .
+
+    In :math:`q = 1/\kappa` it is the root of :math:`m - d - \alpha m q + \sum_i 1/(1+l_iq)`, which
+    falls and is convex: from the lower bound :math:`q = 1/(\alpha + \sum_i l_i/m)` Newton's method
+    climbs to the root without overshooting.
+
+    Examples
+    --------
+    One sample and two directions of equal variance, without ridge: the fit keeps half of each.
+
+    >>> effective_ridge([1.0, 1.0], 1, 0.0)
+    array(1.)
+    """
+    var = variances(spectrum, "spectrum")
+    m, alpha = np.broadcast_arrays(sample_size(m, "m", 0, "zero"), ridges(alpha, "alpha"))
+    kappa = np.zeros(m.shape)
+    positive = (alpha > 0) | (m < len(var))
+    samples, penalty = m[positive], m[positive] * alpha[positive]
+    step = q = samples / (penalty + var.sum())
+    while np.any(step > 1e-14 * q):
+        growth = 1 + np.multiply.outer(q, var)
+        gap = samples - len(var) - penalty * q + np.sum(1 / growth, axis=-1)
+        step = np.maximum(gap, 0) / (penalty + np.sum(var / growth / growth, axis=-1))
+        q = q + step
+    kappa[positive] = 1 / q
+    return kappa
+
+
+@dataclass(frozen=True)
+class Sizes:
+    r"""What unequal sizes of the inputs make of a ridge fit to m samples.
+
+    To leading order the fit is one to `samples` Gaussian inputs of equal size, with the effective
+    ridge `kappa`, and label noise multiplied by `noise`.
+
+    Attributes
+    ----------
+    kappa : ndarray
+        Effective ridge.
+    samples : ndarray
+        Effective number of samples, at most m.
+    noise : ndarray
+        Factor of the variance of noise that is independent of the sizes.
+    """
+
+    kappa: Array
+    samples: Array
+    noise: Array
+
+
+def effective_samples(
+    spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike, sizes: ArrayLike
+) -> Sizes:
+    r"""Effective ridge, samples and noise of a fit to inputs of unequal size.
+
+    Parameters
+    ----------
+    spectrum, m, alpha
+        As in `effective_ridge`.
+    sizes : (k,) array_like
+        Squared sizes r^2 of the inputs, equally likely, above zero and with mean 1.
+
+    Returns
+    -------
+    Sizes
+        Arrays of the broadcast shape of m and alpha.
+
+    Raises
+    ------
+    ValueError
+        As in `effective_ridge`, or if the sizes are not positive with mean 1.
+
+    Notes
+    -----
+    Removing one input from a fit leaves the others independent of it, and the fit's response to it
+    is divided by :math:`1+r^2\delta`. So, with :math:`\gamma = \mathbb E\,r^2/(1+r^2\delta)`,
+
+    .. math:: m\gamma\delta = \mathrm{df}_1(\kappa), \qquad \kappa = \alpha/\gamma .
+
+    With :math:`q = \mathbb E[r^4/(1+r^2\delta)^2]/\gamma^2` and
+    :math:`\eta = \mathbb E[r^2/(1+r^2\delta)^2]/\gamma^2` the coefficients' errors have the
+    variance :math:`c\,S^2` of `student_terms` with
+
+    .. math:: c = \frac{q\,\|(I-S)V^\top\beta\|^2 + \eta\,(\sigma^2+\rho)}
+        {m - q\,\mathrm{df}_2} ,
+
+    which is that of m/q samples and noise times :math:`\eta/q`. Interpolation without ridge
+    (m < d) has :math:`q=1` and :math:`\eta=\mathbb E\,r^{-2}`. Label noise and what the features
+    miss are taken to be independent of the sizes. A student's pseudo-labels are linear in the
+    inputs, and what it cannot fit of them grows with the size: it comes with q in place of
+    :math:`\eta`, as noise that is not multiplied.
+    """
+    var = variances(spectrum, "spectrum")
+    r2 = variances(sizes, "sizes")
+    if abs(r2.mean() - 1) > 1e-6:
+        raise ValueError(f"sizes must have mean 1, got {r2.mean():.6g}.")
+    m, alpha = np.broadcast_arrays(sample_size(m, "m", 0, "zero"), ridges(alpha, "alpha"))
+    kappa = effective_ridge(var, m, alpha)
+    df1 = np.sum(var / np.add.outer(kappa, var), axis=-1)
+    if np.ptp(r2) == 0:
+        return Sizes(kappa, m.copy(), np.ones(m.shape))
+    q, eta = np.ones(m.shape), np.full(m.shape, np.mean(1 / r2))
+    open_ = m > df1 * (1 + 1e-12)  # else the fit interpolates, and delta is infinite
+    samples, penalty = m[open_], alpha[open_]
+    x = np.log(df1[open_] / (samples - df1[open_]))  # log delta
+    for _ in range(STEPS):
+        response = np.multiply.outer(np.exp(x), r2)
+        kept = 1 / (1 + response)
+        gamma, gamma2 = np.mean(r2 * kept, axis=-1), np.mean((r2 * kept) ** 2, axis=-1)
+        ridge = penalty / gamma
+        factors = var / np.add.outer(ridge, var)
+        used, used2 = factors.sum(axis=-1), np.sum(factors**2, axis=-1)
+        gap = np.log(used / (samples * gamma)) - x
+        growth = np.exp(x) * gamma2 / gamma  # of log kappa with x
+        step = gap / ((1 - used2 / used) * growth + 1 - growth)
+        x = x + np.clip(step, -2, 2)
+        if np.all(np.abs(step) < 1e-12 * (1 + np.abs(x))):
+            break
+    kappa[open_] = ridge
+    q[open_] = gamma2 / gamma**2
+    eta[open_] = np.mean(r2 * kept**2, axis=-1) / gamma**2
+    return Sizes(kappa, m / q, eta / q)
