@@ -104,7 +104,7 @@ def test_every_command_of_the_page_works(project, shell):
     assert (project / "ranking/ranking.json").exists()
     last = pd.read_csv(project / "risks.csv", comment="#")  # written three times
     assert (set(last["n"]), set(last["trials"])) == ({400}, {1000})
-    assert "1 passed" in printed[COMMANDS[-1]]
+    assert "2 passed" in printed[COMMANDS[-1]]  # the cell of parameters and the answer
 
 
 def test_every_command_on_the_page_is_in_a_block_that_the_test_reads():
