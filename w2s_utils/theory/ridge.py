@@ -153,7 +153,8 @@ def student_terms(
         Variances of the strong features along the columns of `pair.strong_basis`, likewise.
     finite_size : bool
         Add the correction of relative order 1/(n - df2) of the fits (and 1/(N - df2)). What remains
-        is of the order of its square.
+        is of the order of its square: at n - df2 = 2, the least that is accepted, up to a fifth of
+        a fit's variance or bias.
 
     Returns
     -------
@@ -165,7 +166,7 @@ def student_terms(
     ------
     ValueError
         If a size, ridge or spectrum is out of range, or a fit is so near its interpolation
-        threshold that its risk diverges or the correction is not small.
+        threshold that n - df2 is below 2, or not above 0 without the correction.
 
     Notes
     -----
@@ -327,13 +328,14 @@ def _fit(
     S = shrinkage(variances(spectrum, spectrum_name, d), m, alpha).factors
     df2, df3, df4 = (np.sum(S**k, axis=-1, keepdims=True) for k in (2, 3, 4))
     spare = m[..., None] - df2
-    diverges = ValueError(
-        f"{size_name} is too near the interpolation threshold of {d} features for so small an "
-        f"{alpha_name}: rare training sets dominate the risk. Take another {size_name} or "
-        f"raise {alpha_name}."
-    )
-    if np.any(spare <= 0):
-        raise diverges
+    # Below two, rare training sets dominate the risk and the expansion in 1/spare is worth nothing,
+    # even where its terms cancel. Without ridge `spare` is m - d: m = d + 2 passes.
+    if np.any(spare <= (2 - 1e-9 if finite_size else 0)):
+        raise ValueError(
+            f"{size_name} is too near the interpolation threshold of {d} features for so small an "
+            f"{alpha_name}: rare training sets dominate the risk. Take another {size_name} or "
+            f"raise {alpha_name}."
+        )
     delta, epsilon = (df2 - df3) / spare, (df3 - df4) / spare
     if not finite_size:
         zero = np.zeros_like(spare)
@@ -341,9 +343,6 @@ def _fit(
     own = (2 + 4 * delta) * S - 3 * S**2
     average = np.sum(S**2 * own, axis=-1, keepdims=True) / df2
     corrected = spare + 3 * epsilon - 3 * delta - 4 * delta**2 + average
-    # Without ridge `corrected` is m - d - 1 and `spare` is m - d: m = d + 2 passes, d + 1 does not.
-    if np.any(corrected < (0.5 - 1e-9) * np.maximum(spare, 1)):
-        raise diverges
     return _Fit(
         factors=S,
         mean_factors=S - S * (1 - S) * (S - delta) / spare,
