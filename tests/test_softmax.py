@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.optimize import check_grad, minimize
+from scipy.optimize import brentq, check_grad, minimize
 from scipy.special import expit, log_softmax, softmax
 
 from w2s_utils import softmax as probes
@@ -82,8 +82,7 @@ def test_a_probe_of_the_right_form_is_recovered_from_soft_labels():
     np.testing.assert_allclose(student, W, atol=1e-6)
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e3])
-@pytest.mark.parametrize("ridge", [1e-10, 1e-6, 1e-2])
+@pytest.mark.parametrize(("scale", "ridge"), [(1.0, 1e-10), (1.0, 1e-2), (1e3, 1e-10), (1e3, 1e-2)])
 def test_separable_data_have_a_finite_fit(scale, ridge):
     x = scale * np.array([[-2.0], [-1.0], [1.0], [2.0]])
     Y = np.eye(2)[[0, 0, 1, 1]]
@@ -91,6 +90,22 @@ def test_separable_data_have_a_finite_fit(scale, ridge):
     assert np.isfinite(W).all()
     assert np.abs(naive_gradient(W.ravel(), x, Y, ridge)).max() < 1e-6 * scale
     assert (class_probabilities(x, W).argmax(axis=1) == [0, 0, 1, 1]).all()
+
+
+@pytest.mark.parametrize("scale", [1e-130, 1.0, 1e150])
+@pytest.mark.parametrize("ridge", [1e-20, 1e-16, 1e-6, 1.0, 1e6])
+def test_separable_data_against_the_root_of_their_equation(scale, ridge):
+    """W = (-w, w)/scale from x = -scale and scale, where 1/(1 + exp 2w) = 2 ridge w."""
+    x = scale * np.array([[-1.0], [1.0]])
+    w = brentq(lambda w: expit(-2 * w) - 2 * ridge * w, 0, 90, xtol=1e-300, rtol=1e-15)
+    W = fit_softmax(x, np.eye(2), ridge * scale**2)
+    np.testing.assert_allclose(W * scale, [[-w, w]], rtol=1e-7)
+
+
+@pytest.mark.parametrize(("scale", "ridge"), [(1.0, 1e-31), (1e8, 1e-200), (1e150, 1.0)])
+def test_a_minimiser_that_rounding_hides_is_refused(scale, ridge):
+    with pytest.raises(ValueError, match="or separates the classes: raise the ridge"):
+        fit_softmax(scale * np.array([[-1.0], [1.0]]), np.eye(2), ridge)
 
 
 def test_smaller_ridge_means_larger_weights_on_separable_data():

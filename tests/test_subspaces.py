@@ -75,7 +75,7 @@ def test_a_whole_space_overlaps_without_spread():
         (np.ones((3, 2)), "orthonormal"),
         (2 * np.eye(3), "orthonormal"),
         (np.eye(2, 3), "1 <= d <= D"),
-        (np.zeros((3, 0)), "1 <= d <= D"),
+        (np.zeros((3, 0)), "must not be empty"),
         (np.eye(3)[0], "2 dimension"),
         (np.full((3, 1), np.nan), "3 NaN"),
         (np.eye(2) * 1j, "real numbers"),

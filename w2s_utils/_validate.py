@@ -9,14 +9,20 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
+LARGEST = 1e150  # sums of squares overflow beyond it, and squares below its inverse lose digits
+LARGEST_SQUARE = 1e305
 
-def real_array(values: ArrayLike, name: str, ndim: int | tuple[int, ...]) -> Array:
+
+def real_array(
+    values: ArrayLike, name: str, ndim: int | tuple[int, ...], largest: float = LARGEST
+) -> Array:
     """Return `values` as a finite float64 array with `ndim` dimensions.
 
     Raises
     ------
     ValueError
-        If the values are not real numbers, have another number of dimensions, or are not finite.
+        If there are no values, they are not real numbers, have another number of dimensions, are
+        not finite, or the one of largest size is neither zero nor from 1/largest to `largest`.
     """
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
@@ -29,7 +35,20 @@ def real_array(values: ArrayLike, name: str, ndim: int | tuple[int, ...]) -> Arr
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
         raise ValueError(f"{name} must be finite, got {bad} NaN or infinite value(s).")
+    if not array.size:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}.")
+    size = np.abs(array).max()
+    if size != 0 and not 1 / largest <= size <= largest:
+        raise ValueError(
+            f"{name} must have its largest value between {1 / largest:.0e} and {largest:.0e} in "
+            f"size, got {size:.0e}: choose other units."
+        )
     return array
+
+
+def squares(values: ArrayLike, name: str, ndim: int | tuple[int, ...]) -> Array:
+    """Return `values` as `real_array` does, but of the size of the squares of its values."""
+    return real_array(values, name, ndim, LARGEST_SQUARE)
 
 
 def same_rows(**arrays: Array) -> int:
@@ -65,7 +84,7 @@ def variances(values: ArrayLike, name: str, directions: int | None = None) -> Ar
     ValueError
         If a variance is not above zero, or there are more or fewer than `directions`.
     """
-    spectrum = real_array(values, name, 1)
+    spectrum = squares(values, name, 1)
     if directions is not None and len(spectrum) != directions:
         raise ValueError(
             f"{name} must hold one variance for each of the {directions} directions of the basis, "
@@ -81,7 +100,7 @@ def variances(values: ArrayLike, name: str, directions: int | None = None) -> Ar
 
 def ridges(values: ArrayLike, name: str) -> Array:
     """Return ridge penalties as floats; raise ValueError if one is negative or not finite."""
-    penalties = real_array(values, name, tuple(range(8)))
+    penalties = squares(values, name, tuple(range(8)))
     if np.any(penalties < 0):
         raise ValueError(f"{name} must be >= 0, got {penalties.min():.3g}.")
     return penalties

@@ -76,8 +76,10 @@ class Estimate:
         """Value and standard error, rounded to the error's two leading digits."""
         if not (np.isfinite(self.standard_error) and self.standard_error > 0):
             return f"{self.value:.4g}"
-        digits = max(0, 1 - int(np.floor(np.log10(self.standard_error))))
         nbsp = "\N{NO-BREAK SPACE}"  # a table column must not break there
+        if not 1e-9 < self.standard_error < 1e9:
+            return f"{self.value:.4g}{nbsp}±{nbsp}{self.standard_error:.2g}"
+        digits = max(0, 1 - int(np.floor(np.log10(self.standard_error))))
         return f"{self.value:.{digits}f}{nbsp}±{nbsp}{self.standard_error:.{digits}f}"
 
 

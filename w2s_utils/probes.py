@@ -14,6 +14,7 @@ from w2s_utils._validate import Array, grid_points, real_array, same_rows, sampl
 from w2s_utils.metrics import MODELS, Risks
 
 MAX_GRAM_CONDITION = 1e8  # of normal equations that are solved; beyond, the data are factorized
+MIN_COLUMN_SHARE = 1e-8  # of the longest column's length
 
 Rows = NDArray[np.int64]
 Columns = Callable[[Rows], Array]
@@ -47,6 +48,9 @@ def fit_ridge(X: ArrayLike, y: ArrayLike, ridge: float = 0.0) -> Array:
     -----
     Both cases are solved by an orthogonal factorization of the data, never of X'X, whose condition
     number is the square. The ridge enters as d more rows, :math:`\sqrt{n\alpha}\,I` with label 0.
+    Directions whose singular value is below max(n, d) machine epsilons of the largest are rounding
+    noise: they get no weight. The weights' error is that of changing the data by a few epsilons,
+    for condition numbers up to that limit.
 
     Examples
     --------
@@ -124,7 +128,8 @@ def probe_sweep(
     sets', and all levels (and all teachers of a student) are right-hand sides of one Cholesky
     factorization. With fewer rows than columns it is that of :math:`XX^\top`. Normal equations
     square the condition number. Where, with columns scaled to unit length, they exceed
-    `MAX_GRAM_CONDITION`, the fit is left to `fit_ridge` itself.
+    `MAX_GRAM_CONDITION`, or the columns' lengths differ by more than `MIN_COLUMN_SHARE`, the fit
+    is left to `fit_ridge` itself.
     """
     W, S = real_array(weak, "weak", 2), real_array(strong, "strong", 2)
     f = real_array(target, "target", 1)
@@ -289,7 +294,8 @@ def _weights(
 def _solve_safely(gram: Array, moment: Array, penalty: float) -> Array | None:
     """Solve (gram + penalty I) w = moment; None if that is too ill-conditioned."""
     diagonal = gram.diagonal() + penalty
-    if diagonal.min() <= 0:
+    # Columns so unequal in length are dependent up to rounding: fit_ridge judges that.
+    if diagonal.min() <= MIN_COLUMN_SHARE**2 * diagonal.max():
         return None
     scale = 1 / np.sqrt(diagonal)
     scaled = gram * scale * scale[:, None]

@@ -8,13 +8,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import linalg
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from w2s_utils._validate import Array, grid_points, real_array, same_rows
 from w2s_utils.probes import splits
 
 _STEPS = 100  # about ten are needed, or halvings of a step; a bound all the same
-_DECREMENT = 1e-10  # the loss is then quadratic up to rounding: one more step and it is solved
+_DECREMENT = (
+    1e-14  # of the loss; it is then quadratic up to rounding: one more step and it is solved
+)
+
+_LEAST_RIDGE = 1e-30  # of the largest square of a feature
+_TOO_SMALL = (
+    "X is too ill-conditioned for so small a ridge, or separates the classes: raise the ridge, or "
+    "keep the features' top eigenspace with measure.top_eigenspace."
+)
 
 
 def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float) -> Array:
@@ -41,7 +49,8 @@ def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float) -> Array:
     ------
     ValueError
         If the shapes do not fit, values are not finite, the rows of `labels` are not probabilities
-        of at least two classes, or the ridge is not positive.
+        of at least two classes, the ridge is not positive, or it is so small that rounding errors
+        hide the minimiser: on separable data, or on nearly dependent columns.
 
     Notes
     -----
@@ -62,23 +71,27 @@ def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float) -> Array:
     rows = same_rows(X=X, labels=Y)
     if not (np.isfinite(ridge) and ridge > 0):
         raise ValueError(f"ridge must be finite and > 0, got {ridge}.")
+    if ridge < _LEAST_RIDGE * np.abs(X).max() ** 2:
+        raise ValueError(_TOO_SMALL)
     d, K = X.shape[1], Y.shape[1]
     Q = linalg.helmert(K).T
     V = np.zeros((d, K - 1))
-    loss, P = _loss(X, Y, V, Q, ridge)
+    loss, log_P = _loss(X, Y, V, Q, ridge)
     for _ in range(_STEPS):
-        gradient = X.T @ (P - Y) @ Q / rows + 2 * ridge * V
-        step = -_solve(_hessian(X, P, Q, ridge), gradient.ravel()).reshape(V.shape)
+        # P - Y, without a difference of nearly equal numbers where the label is certain.
+        excess = np.where(Y == 1, np.expm1(log_P), np.exp(log_P) - Y)
+        gradient = X.T @ excess @ Q / rows + 2 * ridge * V
+        step = -_solve(_hessian(X, np.exp(log_P), Q, ridge), gradient.ravel()).reshape(V.shape)
         decrement = -np.sum(gradient * step)
-        if decrement <= _DECREMENT:
+        if decrement <= _DECREMENT * loss:
             return (V + step) @ Q.T
         for length in 0.5 ** np.arange(_STEPS):
             moved = V + length * step
-            new_loss, P = _loss(X, Y, moved, Q, ridge)
+            new_loss, log_P = _loss(X, Y, moved, Q, ridge)
             if new_loss <= loss - 1e-4 * length * decrement:
                 break
         V, loss = moved, new_loss
-    raise RuntimeError(f"Newton's method did not converge in {_STEPS} steps.")
+    raise ValueError(_TOO_SMALL)
 
 
 def class_probabilities(X: ArrayLike, weights: ArrayLike) -> Array:
@@ -199,9 +212,19 @@ def _probability_rows(values: ArrayLike, name: str) -> Array:
 
 
 def _loss(X: Array, Y: Array, V: Array, Q: Array, ridge: float) -> tuple[float, Array]:
-    """Penalised cross-entropy at W = V Q' and the class probabilities there."""
-    log_P = log_softmax(X @ V @ Q.T, axis=1)
-    return float(-np.sum(Y * log_P) / len(X) + ridge * np.sum(V**2)), np.exp(log_P)
+    """Penalised cross-entropy at W = V Q' and the log class probabilities there."""
+    log_P = _log_probabilities(X @ V @ Q.T)
+    return float(-np.sum(Y * log_P) / len(X) + ridge * np.sum(V**2)), log_P
+
+
+def _log_probabilities(logits: Array) -> Array:
+    """Log softmax, with small relative errors also of log(1 - p) for tiny p, unlike SciPy's."""
+    best = logits.argmax(axis=1)[:, None]
+    below = logits - np.take_along_axis(logits, best, axis=1)
+    others = np.exp(below)
+    np.put_along_axis(others, best, 0, axis=1)
+    log_P: Array = below - np.log1p(others.sum(axis=1, keepdims=True))
+    return log_P
 
 
 def _hessian(X: Array, P: Array, Q: Array, ridge: float) -> Array:
@@ -219,10 +242,7 @@ def _solve(hessian: Array, gradient: Array) -> Array:
     try:
         solution: Array = linalg.cho_solve(linalg.cho_factor(hessian), gradient)
     except linalg.LinAlgError as error:
-        raise ValueError(
-            "X is too ill-conditioned for so small a ridge: keep the features' top eigenspace with "
-            "measure.top_eigenspace, or raise the ridge."
-        ) from error
+        raise ValueError(_TOO_SMALL) from error
     return solution
 
 

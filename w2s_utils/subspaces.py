@@ -80,8 +80,8 @@ def overlap(A: ArrayLike, B: ArrayLike) -> float:
 def canonical_angles(A: ArrayLike, B: ArrayLike) -> Array:
     """Canonical (principal) angles between two subspaces, in radians, ascending.
 
-    Cosines lose small angles and sines lose angles near 90 degrees; SciPy takes each where it is
-    accurate [1]_.
+    Cosines lose small angles and sines lose angles near 90 degrees; each is taken where it is
+    accurate [1]_. (SciPy's `subspace_angles` mixes them up where there are angles of both kinds.)
 
     Parameters
     ----------
@@ -113,7 +113,12 @@ def canonical_angles(A: ArrayLike, B: ArrayLike) -> Array:
     array([0.    , 1.5708])
     """
     A, B = _same_space(A, B)
-    return np.flip(linalg.subspace_angles(A, B))
+    if A.shape[1] < B.shape[1]:
+        A, B = B, A
+    cosines = linalg.svdvals(A.T @ B)
+    sines = linalg.svdvals(B - A @ (A.T @ B))[::-1]
+    by_sine, by_cosine = np.arcsin(np.minimum(sines, 1)), np.arccos(np.minimum(cosines, 1))
+    return np.where(cosines**2 > 0.5, by_sine, by_cosine)
 
 
 def random_basis(dimension: int, rank: int, rng: np.random.Generator) -> Array:

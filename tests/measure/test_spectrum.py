@@ -91,7 +91,7 @@ def test_soft_dimension_falls_with_the_ridge():
         (lambda: intrinsic_dimension(np.full((3, 2), np.nan)), "6 NaN"),
         (lambda: energy_dimension([1.0, 2.0]), "in falling order"),
         (lambda: energy_dimension([0.0, 0.0]), "in falling order"),
-        (lambda: energy_dimension([]), "in falling order"),
+        (lambda: energy_dimension([]), "must not be empty"),
         (lambda: soft_dimension([2.0, -1.0], 0.1), "in falling order"),
         (lambda: soft_dimension([2.0, 1.0], -0.1), "ridge must be finite and >= 0, got -0.1"),
         (lambda: leading_directions(np.eye(4), 5), "between 1 and the width 4, got 5"),

@@ -61,6 +61,29 @@ def test_finite_size_correction(n, N, exponent):
     assert np.abs(z_scores(drawn, plain)).max() > 6
 
 
+@pytest.mark.parametrize(
+    ("m", "alpha", "exponent"),
+    [(20, 3e-3, 0.0), (19, 3e-4, 1.0), (21, 1e-6, 3.0), (17, 0.0, 1.0)],
+)
+def test_least_accepted_distance_from_the_threshold(m, alpha, exponent):
+    """With 2 to 3 samples to spare, bias and variance are right to a fifth; 8000 teachers."""
+    d, rng, var = 20, np.random.default_rng(13), power_law(20, exponent)
+    spare = m - ridge.shrinkage(var, m, alpha).df2
+    assert 2 <= spare < 3
+    Z = rng.standard_normal((8000, m, d))
+    X = Z * np.sqrt(var)
+    labels = np.stack([rng.standard_normal((len(X), m)), Z.sum(axis=2) / np.sqrt(d)], axis=2)
+    dual = np.linalg.solve(X @ X.swapaxes(1, 2) + m * alpha * np.eye(m), labels)
+    fits = (X.swapaxes(1, 2) @ dual) * np.sqrt(var)[:, None]
+    drawn = np.sum((fits - [0, 1 / np.sqrt(d)]) ** 2, axis=1).mean(axis=0)
+    basis, fit = np.eye(d), (m, 400, alpha, 1.0, var, var)
+    expected = (
+        ridge.expected_risks(GaussianPair(basis, basis, beta, noise), *fit).weak
+        for beta, noise in ((np.zeros(d), 1.0), (np.ones(d) / np.sqrt(d), 0.0))
+    )
+    assert np.abs(np.log(drawn / list(expected))).max() < 0.2
+
+
 def test_exact_identity_of_the_resolvent():
     """I = E[(P + T - 1) G] + E[G P G] with T = m - d + tr PG, entry by entry, 4000 draws."""
     m, d, rng = 9, 5, np.random.default_rng(12)
@@ -112,7 +135,7 @@ def test_ridgeless_leading_order_has_m_minus_d():
     assert risks.ceiling == pytest.approx(pair.rho_s + scale_s * 12 / (90 - 12))
 
 
-@pytest.mark.parametrize(("m", "d"), [(5, 20), (17, 20), (1, 6)])
+@pytest.mark.parametrize(("m", "d"), [(5, 20), (17, 20), (3, 12)])
 def test_interpolation_of_equal_variances_is_a_random_projection(m, d):
     """Least norm with l = 1: bias (1 - m/d)|beta|^2; noise times m/(d - m - 1), an exact mean."""
     basis = np.eye(d + 2)[:, :d]
@@ -281,6 +304,9 @@ def test_soft_dimensions_count_the_directions_in_use():
         ({"n": 21, "alpha_w": 0}, "n is too near"),
         ({"n": 19, "alpha_w": 0}, "n is too near"),
         ({"n": 20, "alpha_w": 1e-9}, "for so small an alpha_w"),
+        # Here the terms of the correction cancel, and the bias would be off by a half.
+        ({"n": 20, "alpha_w": 3e-4}, "for so small an alpha_w"),
+        ({"n": 20, "alpha_w": 3e-6, "spectrum_w": power_law(20, 2)}, "for so small an alpha_w"),
         ({"N": [12, 40], "alpha_s": 0}, "N is too near the interpolation threshold of 12"),
         ({"n": 12, "alpha_s": 0}, "n is too near the interpolation threshold of 12"),
         ({"n": 5, "N": 7, "alpha_s": 0}, r"n \+ N is too near"),

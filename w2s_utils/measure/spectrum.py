@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from w2s_utils._validate import Array, real_array
+from w2s_utils._validate import Array, real_array, squares
 
 RELATIVE_RANK = 1e-12  # a share of the trace this small is rounding noise of the second moment
 
@@ -207,8 +207,8 @@ def _second_moment(features: ArrayLike, name: str) -> Array:
 
 
 def _checked_spectrum(variances: ArrayLike) -> Array:
-    values = real_array(variances, "variances", 1)
-    if not len(values) or values[0] <= 0 or values[-1] < 0 or np.any(np.diff(values) > 0):
+    values = squares(variances, "variances", 1)
+    if values[0] <= 0 or values[-1] < 0 or np.any(np.diff(values) > 0):
         raise ValueError(
             "variances must be in falling order, none negative and not all zero; take those of"
             " measure.spectrum."

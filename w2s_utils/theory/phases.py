@@ -128,12 +128,14 @@ def opr_optimal_n(
     """
     edge = pair.d_w + 2  # m = 1
     terms = exact.student_terms(pair, edge, N, risk)
-    B, C, rho = terms.bias, terms.variance, pair.rho_s
+    B, C, rho = terms.bias, terms.variance, np.asarray(pair.rho_s)
     A, a = (pair.noise_variance + rho) * pair.d_s, pair.d_w - pair.d_s
     if A == 0:
         return np.full_like(C, np.nan)
     if a < 0:
         return np.full_like(C, pair.d_s + 1)
+    unit = A + B + C  # the root is free of it, and no square of a large risk overflows
+    A, B, C, rho = (np.asarray(value / unit) for value in (A, B, C, rho))
     lead, half, constant = A * B - rho * C, rho * a * C, (A + rho * a) * a * C
     with np.errstate(divide="ignore", invalid="ignore"):
         m = (half + np.sqrt(half**2 + lead * constant)) / lead
@@ -147,6 +149,8 @@ def _without_rounding(difference: Array, scale: Array) -> Array:
 def _negative_between(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
     """Ends of the interval on which a x^2 + b x + c < 0, for a >= 0; NaN where it is empty."""
     with np.errstate(divide="ignore", invalid="ignore"):
+        unit = np.maximum(a, np.maximum(np.abs(b), np.abs(c)))
+        a, b, c = (np.where(unit > 0, x / unit, 0.0) for x in (a, b, c))  # squares fit in range
         # The root of larger magnitude first: no difference of nearly equal numbers.
         q = -(b + np.where(b < 0, -1, 1) * np.sqrt(b**2 - 4 * a * c)) / 2
         roots = np.sort([q / a, c / q], axis=0)

@@ -103,7 +103,8 @@ def student_terms(
         Variances of the strong features along the strong directions of the pair, likewise.
     finite_size : bool
         Add the correction of relative order 1/(n - df2) of the fits (and 1/(N - df2)). What remains
-        is of the order of its square.
+        is of the order of its square: at n - df2 = 2, the least that is accepted, up to a fifth of
+        a fit's variance or bias.
     strict : bool
         Refuse fits whose risk diverges. If False, what depends on such a fit is NaN.
     sizes_w, sizes_s : (k,) array_like
@@ -120,7 +121,7 @@ def student_terms(
     ------
     ValueError
         If a size, ridge or spectrum is out of range, or, if strict, a fit is so near its
-        interpolation threshold that its risk diverges or the correction is not small.
+        interpolation threshold that n - df2 is below 2, or not above 0 without the correction.
 
     Notes
     -----
@@ -329,7 +330,9 @@ def _fit(
             )
         return np.where(converges, value, np.nan)
 
-    spare = finite(spare, spare > 0)
+    # Below two, rare training sets dominate the risk and the expansion in 1/spare is worth nothing,
+    # even where its terms cancel. Without ridge `spare` is m - d: m = d + 2 passes.
+    spare = finite(spare, spare > (2 - 1e-9 if finite_size else 0))
     delta, epsilon = (df2 - df3) / spare, (df3 - df4) / spare
     if not finite_size:
         zero = np.zeros_like(spare)
@@ -337,8 +340,6 @@ def _fit(
     own = (2 + 4 * delta) * S - 3 * S**2
     average = np.sum(S**2 * own, axis=-1, keepdims=True) / df2
     corrected = spare + 3 * epsilon - 3 * delta - 4 * delta**2 + average
-    # Without ridge `corrected` is m - d - 1 and `spare` is m - d: m = d + 2 passes, d + 1 does not.
-    corrected = finite(corrected, corrected >= (0.5 - 1e-9) * np.maximum(spare, 1))
     return _Fit(
         factors=S,
         mean_factors=S - S * (1 - S) * (S - delta) / spare,
