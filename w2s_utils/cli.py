@@ -356,8 +356,8 @@ def main() -> None:
     """Run the command line, with errors as sentences."""
     try:
         app()
-    except (publish.PublishError, OSError) as error:
-        print(f"w2s: {error}", file=sys.stderr)
+    except (publish.PublishError, OSError, MemoryError) as error:
+        print(f"w2s: {error or 'The memory is full.'}", file=sys.stderr)
         sys.exit(2 if type(error) is publish.PublishError else 1)
 
 
