@@ -1,7 +1,9 @@
 """The declared dependencies, the lock and the conda file say the same."""
 
+import ast
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,66 @@ def test_conda_file_adds_only_python_to_the_lock():
 def test_bootstrap_accepts_the_declared_pythons():
     oldest, newest = bootstrap.OLDEST[1], bootstrap.NEWEST[1]
     assert PROJECT["requires-python"] == f">=3.{oldest},<3.{newest + 1}"
+
+
+# What is declared and not imported by name, and the file that uses it, with the word it uses.
+USED_OTHERWISE = {
+    "axe-playwright-python": ("tests/test_accessibility.py", "axe_playwright_python"),
+    "dask": ("w2s_utils/sweeps.py", "Dask scheduler"),  # the command that starts one
+    "efficientnet_lite_pytorch": ("w2s_utils/tasks/efficientnet.py", "REQUIRED"),
+    "ipykernel": ("w2s_utils/publish.py", "NATIVE_KERNEL_NAME"),
+    "jupyter-book": ("w2s_utils/publish.py", "from jupyter_book.cli.main import main"),
+    "mypy": ("bootstrap.py", "mypy"),
+    "nbval": ("bootstrap.py", "--nbval-lax"),
+    "numpydoc": ("_config.yml", "numpydoc"),
+    "pandas-stubs": ("pyproject.toml", "[tool.mypy]"),
+    "pytest-xdist": ("bootstrap.py", "--dist"),
+    "ruff": ("bootstrap.py", "ruff"),
+    "scipy-stubs": ("pyproject.toml", "[tool.mypy]"),
+    "sphinx-exercise": ("_config.yml", "sphinx_exercise"),
+    "sphinx-mathjax-offline": ("book/_ext/w2s_book/offline.py", "sphinx-mathjax-offline"),
+    "sphinx-proof": ("_config.yml", "sphinx_proof"),
+    "torchvision": ("w2s_utils/tasks/utkface.py", '"torchvision.models"'),
+    "types-pyyaml": ("pyproject.toml", "[tool.mypy]"),
+}
+MODULE = {"beautifulsoup4": "bs4", "ipython": "IPython", "pyyaml": "yaml"}
+
+
+def imported():
+    """Top-level modules that our code imports, by statement or by name in a string."""
+    names = set()
+    folders = ("w2s_utils", "tests", "benchmarks", "book/_ext")
+    for path in [path for folder in folders for path in (ROOT / folder).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "require":
+                names |= {
+                    a.value.split(".")[0] for a in node.args[:1] if isinstance(a, ast.Constant)
+                }
+    return names
+
+
+def test_every_declared_dependency_is_used():
+    every = {
+        Requirement(line).name
+        for lines in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+        for line in lines
+    }
+    assert set(USED_OTHERWISE) <= every
+    names = imported()
+    unused = {name for name in every if MODULE.get(name, name.replace("-", "_")) not in names}
+    assert unused == set(USED_OTHERWISE)
+    for file, word in USED_OTHERWISE.values():
+        assert word in (ROOT / file).read_text(), (file, word)
+
+
+def test_every_imported_module_is_ours_or_pinned_or_pythons():
+    ours = {"w2s_utils", "w2s_book", "tests", "benchmarks", "bootstrap"}
+    foreign = imported() & set(metadata.packages_distributions()) - ours
+    pinned = pins_for("3.12")
+    for module in foreign:
+        names = {d.lower().replace("_", "-") for d in metadata.packages_distributions()[module]}
+        assert names & set(pinned), module

@@ -91,6 +91,9 @@ def test_a_power_law_needs_different_positive_places():
     [
         (Estimate(1.23456, 0.0123), "1.235\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.012"),
         (Estimate(1234.5, 250.0), "1234\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}250"),
+        (Estimate(0.12345, 0.01), "0.123\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.010"),
+        (Estimate(2e-150, 1.23e-151), "2e-150\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}1.2e-151"),
+        (Estimate(2e150, 1.23e149), "2e+150\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}1.2e+149"),
         (Estimate(0.5, 0.0), "0.5"),
         (Estimate(np.nan, np.nan), "nan"),
     ],

@@ -1,7 +1,9 @@
 """The publisher on a tiny but real book."""
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from w2s_utils import publish
 from w2s_utils.publish import BuildError, PublishError, Task, build_book, execute, parse_yaml
 
+REAL_PACKAGE = publish.PACKAGE
 CONFIG = """
 title: Tiny
 only_build_toc_files: true
@@ -236,6 +239,38 @@ def test_key_depends_on_the_package_python_and_every_installed_version(
     keys.add(publish.environment_key())
     assert len(keys) == 6
     assert publish.environment_key() in keys
+
+
+def test_a_change_of_one_function_in_any_module_makes_every_notebook_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real package, file by file: each change gives a key of its own."""
+    copy = tmp_path / "w2s_utils"
+    shutil.copytree(REAL_PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(publish, "PACKAGE", copy)
+    monkeypatch.setattr(metadata, "distributions", lambda: [])  # slow, and tested above
+    source = write_notebook(tmp_path / "a.ipynb", "print(n)")
+
+    def task() -> Task:
+        return Task(source, {}, tmp_path / "executed.ipynb", publish.environment_key())
+
+    task().output.write_text("done")
+    stamp = {"key": task().key(), "sha256": hashlib.sha256(b"done").hexdigest()}
+    task().stamp.write_text(json.dumps(stamp))
+    files = [*copy.rglob("*.py"), *copy.rglob("*.json")]
+    assert len(files) > 40
+    keys = set()
+    for file in files:
+        assert task().is_done()
+        before = file.read_text()
+        first = before.find("    return ")  # in a function, if there is one
+        file.write_text(
+            f"{before[:first]}    pass\n{before[first:]}" if first > 0 else before + " "
+        )
+        assert not task().is_done(), file
+        keys.add(task().key())
+        file.write_text(before)
+    assert len(keys) == len(files)
 
 
 @pytest.mark.parametrize("damage", ["truncate", "alter", "delete", "delete stamp", "spoil stamp"])

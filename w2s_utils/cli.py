@@ -570,8 +570,8 @@ def main() -> None:
                 file=sys.stderr,
             )
         raise
-    except (publish.PublishError, OSError) as error:
-        print(f"w2s: {error}", file=sys.stderr)
+    except (publish.PublishError, OSError, MemoryError) as error:
+        print(f"w2s: {error or 'The memory is full.'}", file=sys.stderr)
         sys.exit(2 if type(error) is publish.PublishError else 1)
 
 

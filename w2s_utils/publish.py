@@ -148,7 +148,12 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
             f"{notebook.name} has {len(tagged)} cells tagged 'parameters': "
             "give that tag to the one cell that assigns them."
         )
-    declared = dict(_assignments("".join(tagged[0]["source"])))
+    try:
+        declared = dict(_assignments("".join(tagged[0]["source"])))
+    except (SyntaxError, ValueError) as error:
+        raise PublishError(
+            f"{notebook.name}: the parameters cell is no Python: {error}."
+        ) from error
     for name, value in parameters.items():
         if name not in declared:
             raise PublishError(
@@ -162,7 +167,7 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
             )
         try:
             default = ast.literal_eval(declared[name])
-        except ValueError:  # an expression: any value may do
+        except (ValueError, TypeError):  # an expression: any value may do
             continue
         if not _same_kind(value, default):
             raise PublishError(
@@ -213,8 +218,10 @@ def _same_kind(value: object, default: object) -> bool:
 def _cells(notebook: Path) -> list[dict[str, Any]]:
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        return [cell for cell in cells if cell["metadata"] is not None]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for cell in cells:
+            "parameters" in cell["metadata"].get("tags", []) and "".join(cell["source"])
+        return list(cells)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PublishError(f"{notebook} cannot be read as a notebook: {error}.") from error
 
 
@@ -675,5 +682,5 @@ def parse_yaml(text: str) -> Any:
     )
     try:
         return yaml.load(text, Loader)  # a safe loader
-    except yaml.YAMLError as error:
+    except Exception as error:  # a value that is not of its tag: any error of its constructor
         raise PublishError(f"This cannot be read as YAML: {error}") from error

@@ -270,7 +270,7 @@ class _Rebuild:
         return _Tensor(storage, offset, shape, strides)
 
 
-class _TensorUnpickler(pickle.Unpickler):
+class _TensorUnpickler(pickle._Unpickler):  # Python's own: C's reserves memory as a file bids it
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
