@@ -116,6 +116,7 @@ def test_heavy_tails_move_the_teachers_risk_unless_the_coordinates_are_mixed():
     [
         (lambda: inputs.student_t(2), "above 2 for a variance, got 2"),
         (lambda: inputs.elliptical_t(np.inf), "finite and above 2"),
+        (lambda: inputs.sparse(1.5), "share must lie in"),
         (lambda: inputs.sparse(0), "share must lie in \\(0, 1\\], got 0"),
         (lambda: inputs.resampled(np.eye(3)), "more rows than columns, got shape \\(3, 3\\)"),
         (lambda: inputs.resampled(np.ones((9, 2))), "linearly independent"),

@@ -68,6 +68,7 @@ def test_the_curves_approach_the_exact_risks_when_well_specified():
 def test_broadcasting_and_bad_sizes():
     pair = GaussianPair.paper()
     assert paper_risks(pair, [400, 800], [[500], [900], [1300]]).weak.shape == (3, 2)
+    assert paper_risks(pair, 202, 1).student > paper_risks(pair, 202, 2).student
     with pytest.raises(ValueError, match="n must exceed d_w \\+ 1 = 201"):
         paper_risks(pair, 201, 500)
     for function in (paper_risks, pgr_lower_bound, opr_lower_bound):
