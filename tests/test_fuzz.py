@@ -245,6 +245,10 @@ def light(tmp_path, monkeypatch):
             np.random.SeedSequence(block.seed)
             yield block.key, np.ones((4, block.trials))
 
+    def embed_all(samples, embed, parts, model):
+        parts.mkdir(exist_ok=True)
+        return np.ones((len(samples), 2))
+
     artifact = SimpleNamespace(downloaded=False, size=1)
     for module, name, value in (
         (publish, "execute", execute),
@@ -252,7 +256,7 @@ def light(tmp_path, monkeypatch):
         (pdf, "print_book", lambda *rest: None),
         (sweeps, "_draw", draw),
         (packages, "fetch", lambda wanted: artifact),
-        (embedding, "embed_all", lambda samples, embed: np.ones((len(samples), 2))),
+        (embedding, "embed_all", embed_all),
         (utkface, "_resnet", lambda name, weights: None),
         (sst2, "backbone", lambda folder: None),
         (colored_mnist, "make_pack", lambda path: None),
