@@ -1,6 +1,7 @@
 import threading
 import time
 import zlib
+from contextlib import suppress
 from functools import cache, partial
 
 import numpy as np
@@ -226,6 +227,23 @@ def test_damaged_block_is_computed_anew(encoder, tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     assert np.array_equal(features(list("abcd"), "h2"), intact)
     assert len(encoder.blocks) == 3
+
+
+@pytest.mark.parametrize("writes", range(8))
+def test_a_layer_that_is_found_stands_for_all_of_its_block(encoder, tmp_path, monkeypatch, writes):
+    write = backbones.write_array
+    budget = iter(range(writes))
+
+    def killed_after_some(path, values):
+        next(budget)
+        write(path, values)
+
+    monkeypatch.setattr(backbones, "write_array", killed_after_some)
+    with suppress(StopIteration):
+        features(["a", "b"], "h3")
+    monkeypatch.setattr(backbones, "write_array", write)
+    features(["a", "b"], "h3")
+    assert len(list((tmp_path / "features").glob("*.npy"))) == len(LAYERS)
 
 
 def test_a_cache_entry_is_an_npy_file(encoder, tmp_path):
