@@ -95,6 +95,7 @@ class Diagnosis:
         Predictions allow for it (`theory.sizes`).
     inflation_w, inflation_s : float
         `measure.noise_inflation` of the labels' residuals, 1 if these ignore the features.
+        Predictions allow for it, too.
     exact : (len(n), len(N)) ndarray of bool
         Where `theory.exact` was used; `theory.ridge` elsewhere.
     verdict : Verdict
@@ -243,8 +244,8 @@ def diagnose(
 
     *Inputs of unequal size*, which features of networks have, are allowed for to leading order in
     the number of features: an input's size is its norm on the whitened retained directions
-    (`theory.sizes`). Label noise and what the features miss count as independent of the size
-    (`inflation_w`, `inflation_s` near 1).
+    (`theory.sizes`), and label noise and what the features miss count as they are measured at each
+    size.
 
     *Large files.* The rows are read in blocks, twice, and summed in double precision. Memory is
     that of 20 matrices of the retained directions of both sets and the labels: 1.0 GB
