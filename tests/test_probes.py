@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2s_utils import probes
+from w2s_utils import _gram, probes
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.pair import GaussianPair
-from w2s_utils.probes import fit_ridge, probe_sweep, risks_at, splits
+from w2s_utils.probes import fit_ridge, probe_sweep, risks_at, splits, sweep_teachers
 from w2s_utils.subspaces import random_basis
 from w2s_utils.theory.exact import expected_risks
 
@@ -167,6 +167,20 @@ def test_sweep_against_refitting_every_model(condition, ridge):
     pd.testing.assert_frame_equal(fast, naive, rtol=1e-6)
 
 
+def test_teachers_swept_together_and_one_by_one():
+    _, W, S, f = gaussian_task(rows=300)
+    teachers = {"narrow": W[:, :5], "deficient": np.column_stack([W, W[:, 0]]), "wide": W}
+    labels = {1: noisy(f, 0.5), 2: noisy(f, 0.1)}
+    arguments = (labels, f, [(60, 120), (5, 40), (20, 6)])
+    settings = {"trials": 2, "test_size": 50, "seed": 6}
+    together = sweep_teachers(teachers, S, *arguments, **settings)
+    for name, weak in teachers.items():
+        alone = probe_sweep(weak, S, *arguments, **settings)
+        pd.testing.assert_frame_equal(together[name], alone, rtol=1e-9)
+    with pytest.raises(ValueError, match="weak short has 7"):
+        sweep_teachers({"short": W[:7]}, S, *arguments, **settings)
+
+
 def test_sweep_of_deficient_features():
     """A repeated and an empty column: the normal equations have no solution of their own."""
     _, W, S, f = gaussian_task(rows=300)
@@ -189,7 +203,7 @@ def test_normal_equations_are_needed_and_their_limit_too(monkeypatch):
         probe_sweep(W, S, *arguments, **settings)
     steep = ill_conditioned(300, 8, 1e7, 7)
     right = probe_sweep(steep, S, *arguments, **settings)
-    monkeypatch.setattr(probes, "MAX_GRAM_CONDITION", np.inf)
+    monkeypatch.setattr(_gram, "MAX_GRAM_CONDITION", np.inf)
     wrong = probe_sweep(steep, S, *arguments, **settings)
     assert np.abs(wrong["weak"] / right["weak"] - 1).max() > 1e-6
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from w2s_utils._gram import safe_factor
 from w2s_utils._validate import Array, real_array, same_rows
 from w2s_utils.principal import PrincipalCoordinates, principal_coordinates
 from w2s_utils.subspaces import orthonormal, overlap
@@ -163,11 +164,15 @@ class GaussianPair:
                 f"More rows than columns are needed, got {rows} rows for "
                 f"{W.shape[1]} + {S.shape[1]} columns."
             )
-        R = np.linalg.qr(np.column_stack([W, S, f]), mode="r") / np.sqrt(rows)
+        Z = np.column_stack([W, S, f]) / np.sqrt(rows)
+        factor = safe_factor(Z.T @ Z)
+        R = np.asarray(np.linalg.qr(Z, mode="r")) if factor is None else factor
         d_w = W.shape[1]
-        return cls(
-            _span(R[:, :d_w], "weak"), _span(R[:, d_w:-1], "strong"), R[:, -1], noise_variance
-        )
+        weak_part, strong_part = R[:d_w, :d_w], R[:, d_w:-1]
+        _check_rank(weak_part, "weak")
+        _check_rank(strong_part, "strong")
+        # R is triangular: the weak features span its first coordinates.
+        return cls(np.eye(len(R), d_w), np.linalg.qr(strong_part)[0], R[:, -1], noise_variance)
 
     @property
     def d_w(self) -> int:
@@ -373,11 +378,10 @@ def outside(basis: Array, vector: Array) -> Array:
     return vector - inside(basis, vector)
 
 
-def _span(columns: Array, name: str) -> Array:
+def _check_rank(columns: Array, name: str) -> None:
     condition = np.linalg.cond(columns)
     if not condition < MAX_CONDITION:
         raise ValueError(
             f"{name} features must have full column rank, but their condition number is "
             f"{condition:.1e}; keep their top eigenspace with measure.top_eigenspace."
         )
-    return np.linalg.qr(columns)[0]

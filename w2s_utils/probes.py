@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 from scipy.linalg import lapack
 
+from w2s_utils._gram import safe_factor
 from w2s_utils._validate import Array, grid_points, real_array, same_rows, sample_size
 from w2s_utils.metrics import MODELS, Risks
 
-MAX_GRAM_CONDITION = 1e8  # of normal equations that are solved; beyond, the data are factorized
 MIN_COLUMN_SHARE = 1e-8  # of the longest column's length
 
 Rows = NDArray[np.int64]
@@ -127,33 +127,85 @@ def probe_sweep(
     :math:`X^\top y` grow from one sample size to the next, the ceiling's are the sums of the two
     sets', and all levels (and all teachers of a student) are right-hand sides of one Cholesky
     factorization. With fewer rows than columns it is that of :math:`XX^\top`. Normal equations
-    square the condition number. Where, with columns scaled to unit length, they exceed
-    `MAX_GRAM_CONDITION`, or the columns' lengths differ by more than `MIN_COLUMN_SHARE`, the fit
-    is left to `fit_ridge` itself.
+    square the condition number. Where, with columns scaled to unit length, it exceeds 1e8, or the
+    columns' lengths differ by more than `MIN_COLUMN_SHARE`, the fit is left to `fit_ridge` itself.
     """
-    W, S = real_array(weak, "weak", 2), real_array(strong, "strong", 2)
-    f = real_array(target, "target", 1)
-    rows = same_rows(weak=W, strong=S, target=f)
+    found = sweep_teachers(
+        {"": weak},
+        strong,
+        labels,
+        target,
+        grid,
+        trials=trials,
+        test_size=test_size,
+        seed=seed,
+        ridge=ridge,
+    )
+    return found[""]
+
+
+def sweep_teachers(
+    teachers: Mapping[str, ArrayLike],
+    strong: ArrayLike,
+    labels: Mapping[Hashable, Callable[[np.random.Generator], ArrayLike]],
+    target: ArrayLike,
+    grid: Iterable[tuple[int, int]],
+    *,
+    trials: int,
+    test_size: int,
+    seed: int,
+    ridge: float = 0.0,
+) -> dict[str, pd.DataFrame]:
+    """Run `probe_sweep` for several teachers of one student, whose rows are read only once.
+
+    Parameters
+    ----------
+    teachers : mapping of str to (M, d_w) array_like
+        Weak features by name; d_w may differ.
+    strong, labels, target, grid, trials, test_size, seed, ridge
+        As in `probe_sweep`. All teachers get the same splits and labels.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        The result of `probe_sweep` for each teacher, up to rounding.
+
+    Raises
+    ------
+    ValueError
+        As `probe_sweep`.
+    """
+    weak = {name: real_array(W, f"weak {name}".strip(), 2) for name, W in teachers.items()}
+    S, f = real_array(strong, "strong", 2), real_array(target, "target", 1)
+    named = {f"weak {name}".strip(): W for name, W in weak.items()}
+    rows = same_rows(**named, strong=S, target=f)
     _check_ridge(ridge)
     points = grid_points(grid, test_size, rows)
     if not labels:
         raise ValueError("labels must hold at least one level.")
     sample_size(trials, "trials", 0, "zero")
-    frames = []
-    for trial, (test, pool, rng) in enumerate(splits(rows, test_size, trials, seed)):
+    errors: dict[str, dict[str, list[Array]]] = {
+        name: {model: [] for model in MODELS} for name in weak
+    }
+    for test, pool, rng in splits(rows, test_size, trials, seed):
         drawn = [real_array(draw(rng), f"labels of level {k!r}", 1) for k, draw in labels.items()]
         for level, y in zip(labels, drawn, strict=True):
             same_rows(**{"target": f, f"labels of level {level!r}": y})
-        weights = _fit_models(W, S, np.column_stack(drawn), pool, points, ridge)
-        frame = pd.DataFrame(
-            [(n, N, trial, level) for n, N in points for level in labels],
-            columns=["n", "N", "trial", "level"],
-        )
-        for model, X in zip(MODELS, (W, S, S, S), strict=True):
-            predictions = X[test] @ np.hstack(weights[model])
-            frame[model] = np.mean((predictions - f[test, None]) ** 2, axis=0)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+        weights = _fit_models(weak, S, np.column_stack(drawn), pool, points, ridge)
+        S_test = S[test]
+        for name, W in weak.items():
+            for model, X in zip(MODELS, (W[test], S_test, S_test, S_test), strict=True):
+                predictions = X @ np.hstack(weights[name][model])
+                off = np.mean((predictions - f[test, None]) ** 2, axis=0)
+                errors[name][model].append(off)
+    index = pd.DataFrame(
+        [(n, N, trial, level) for trial in range(trials) for n, N in points for level in labels],
+        columns=["n", "N", "trial", "level"],
+    )
+    return {
+        name: index.assign(**{model: np.concatenate(of) for model, of in by_model.items()})
+        for name, by_model in errors.items()
+    }
 
 
 def splits(
@@ -202,24 +254,29 @@ def risks_at(frame: pd.DataFrame, n: int, N: int, level: Hashable = None) -> Ris
     ValueError
         If the frame has no such point or level, or the level is left open.
     """
-    at = frame[(frame["n"] == n) & (frame["N"] == N)]
+    wanted = (frame["n"] == n) & (frame["N"] == N)
     if "level" in frame:
         levels = frame["level"].unique().tolist()
         if level is None and len(levels) == 1:
             level = levels[0]
         if level not in levels:
             raise ValueError(f"level must be one of {levels}, got {level!r}.")
-        at = at[at["level"] == level]
-    if at.empty:
+        wanted &= frame["level"] == level
+    if not wanted.any():
         raise ValueError(f"The grid has no point n = {n}, N = {N}.")
-    at = at.sort_values("trial")
+    at = frame[wanted].sort_values("trial")
     return Risks(*(at[model].to_numpy() for model in MODELS))
 
 
 def _fit_models(
-    W: Array, S: Array, Y: Array, pool: Rows, points: Sequence[tuple[int, int]], ridge: float
-) -> dict[str, list[Array]]:
-    """Weights of the four models at each point, (d, levels) each."""
+    weak: Mapping[str, Array],
+    S: Array,
+    Y: Array,
+    pool: Rows,
+    points: Sequence[tuple[int, int]],
+    ridge: float,
+) -> dict[str, dict[str, list[Array]]]:
+    """Weights of the four models at each point, (d, levels) each, for each teacher."""
     levels = Y.shape[1]
     sizes = sorted({n for n, _ in points})
     unlabelled = pool[::-1]
@@ -228,24 +285,26 @@ def _fit_models(
         return Y[rows]
 
     teacher, baseline, products = {}, {}, {}
-    for n, gram, moment in _products(W, labels, pool, sizes):
-        teacher[n] = _weights(W, labels, pool[:n], gram, moment, ridge)
+    for name, W in weak.items():
+        for n, gram, moment in _products(W, labels, pool, sizes):
+            teacher[name, n] = _weights(W, labels, pool[:n], gram, moment, ridge)
     for n, gram, moment in _products(S, labels, pool, sizes):
         baseline[n] = _weights(S, labels, pool[:n], gram, moment, ridge)
         products[n] = gram.copy(), moment.copy()
 
     # The pseudo-labels of all teachers, then the labels that only the ceiling sees.
-    teachers = np.hstack([teacher[n] for n in sizes])
+    fitted = {name: np.hstack([teacher[name, n] for n in sizes]) for name in weak}
 
     def all_labels(rows: Rows) -> Array:
-        return np.hstack([W[rows] @ teachers, Y[rows]])
+        return np.hstack([*(W[rows] @ fitted[name] for name, W in weak.items()), Y[rows]])
 
-    student, ceiling = {}, {}
+    student: dict[tuple[str, int, int], Array] = {}
+    ceiling = {}
     for N, gram, moment in _products(S, all_labels, unlabelled, sorted({N for _, N in points})):
         students = _weights(S, all_labels, unlabelled[:N], gram, moment, ridge)
+        columns = iter(np.split(students, students.shape[1] // levels, axis=1))
+        student |= {(name, n, N): next(columns) for name in weak for n in sizes}
         for n in {n for n, size in points if size == N}:
-            first = levels * sizes.index(n)
-            student[n, N] = students[:, first : first + levels]
             ceiling[n, N] = _weights(
                 S,
                 labels,
@@ -255,10 +314,13 @@ def _fit_models(
                 ridge,
             )
     return {
-        "weak": [teacher[n] for n, _ in points],
-        "student": [student[point] for point in points],
-        "baseline": [baseline[n] for n, _ in points],
-        "ceiling": [ceiling[point] for point in points],
+        name: {
+            "weak": [teacher[name, n] for n, _ in points],
+            "student": [student[name, n, N] for n, N in points],
+            "baseline": [baseline[n] for n, _ in points],
+            "ceiling": [ceiling[point] for point in points],
+        }
+        for name in weak
     }
 
 
@@ -300,12 +362,8 @@ def _solve_safely(gram: Array, moment: Array, penalty: float) -> Array | None:
     scale = 1 / np.sqrt(diagonal)
     scaled = gram * scale * scale[:, None]
     np.fill_diagonal(scaled, 1.0)
-    factor, failed = lapack.dpotrf(scaled, lower=0)
-    if failed:
-        return None
-    norm = np.abs(scaled).sum(axis=0).max()
-    reciprocal_condition, _ = lapack.dpocon(factor, norm)
-    if not reciprocal_condition * MAX_GRAM_CONDITION >= 1:
+    factor = safe_factor(scaled)
+    if factor is None:
         return None
     solution, _ = lapack.dpotrs(factor, scale[:, None] * moment, lower=0)
     weights: Array = scale[:, None] * solution

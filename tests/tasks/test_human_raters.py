@@ -14,8 +14,8 @@ def everything():
 
 
 @pytest.fixture(scope="module")
-def archive():
-    return fetch(RATINGS).directory / "ratings.tar.gz"
+def tables():
+    return human_raters._tables(fetch(RATINGS).directory / "ratings.tar.gz")
 
 
 def toy():
@@ -28,8 +28,8 @@ def toy():
     )
 
 
-def test_counts_of_sentences(everything, archive):
-    rows = {source: human_raters._read(archive, source) for source in human_raters._SOURCES}
+def test_counts_of_sentences(everything, tables):
+    rows = {source: human_raters._rows(tables, source) for source in human_raters._SOURCES}
     assert {source: len(of_source) for source, of_source in rows.items()} == {
         "tweets": 4200,
         "amazon": 3708,
@@ -56,12 +56,12 @@ def test_counts_of_ratings(everything):
     assert set(np.unique(everything.ratings)) == set(range(-4, 5))
 
 
-def test_ratings_belong_to_their_texts(archive):
+def test_ratings_belong_to_their_texts(tables):
     """The stated means are the means of the ratings, but for 199 tweets."""
     wrong = {}
     for source, (stem, _) in human_raters._SOURCES.items():
-        table = human_raters._table(archive, f"{stem}_GroundTruth.txt")
-        rows = human_raters._read(archive, source)
+        table = tables[f"{stem}_GroundTruth"]
+        rows = human_raters._rows(tables, source)
         assert [text for _, text, _ in rows] == [text for _, _, text in table]
         stated = np.array([float(mean) for _, mean, _ in table])
         means = np.array([np.mean(ratings) for _, _, ratings in rows])

@@ -11,6 +11,7 @@ from w2s_utils.measure.sketch import projection_sketch, rotation_sketch
 from w2s_utils.measure.spectrum import (
     energy_dimension,
     intrinsic_dimension,
+    leading_coordinates,
     leading_directions,
     soft_dimension,
     spectrum,
@@ -23,6 +24,7 @@ __all__ = [
     "intrinsic_dimension",
     "soft_dimension",
     "leading_directions",
+    "leading_coordinates",
     "top_eigenspace",
     "CorrelationDimension",
     "correlation_dimension",

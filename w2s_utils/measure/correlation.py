@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
-from w2s_utils._validate import Array, real_array, same_rows
-from w2s_utils.measure.spectrum import eigen_directions, energy_dimension
+from w2s_utils._validate import Array, same_rows
+from w2s_utils.measure.spectrum import leading_coordinates
 
 BLOCKS = 20  # of rows; the two halves are the even and the odd ones
 
@@ -119,7 +119,8 @@ def correlation_dimension(
     >>> round(found.estimate, 2)
     1.0
     """
-    W, S = _retained(weak, "weak", energy), _retained(strong, "strong", energy)
+    W = leading_coordinates(weak, energy, "weak")
+    S = leading_coordinates(strong, energy, "strong")
     rows, d_w, d_s = same_rows(weak=W, strong=S), W.shape[1], S.shape[1]
     needed = rows_needed(d_w, d_s)
     if rows < needed:
@@ -176,15 +177,6 @@ def from_grams(grams: Array, sizes: NDArray[np.int64], d_w: int) -> CorrelationD
         d_s=d_s,
         rows=rows,
     )
-
-
-def _retained(features: ArrayLike, name: str, energy: float) -> Array:
-    """Coordinates along the leading eigen-directions, scaled to mean square 1."""
-    X = real_array(features, name, 2)
-    variances, directions = eigen_directions(X, name)
-    d = energy_dimension(variances, energy)
-    coordinates: Array = X @ (directions[:, :d] / np.sqrt(variances[:d]))
-    return coordinates
 
 
 def _plug_in(gram: Array, d_w: int) -> float:

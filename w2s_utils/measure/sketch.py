@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from w2s_utils._validate import Array, real_array
-from w2s_utils.measure.spectrum import intrinsic_dimension, leading_directions
+from w2s_utils.measure.spectrum import (
+    eigen_directions,
+    energy_dimension,
+    intrinsic_dimension,
+    leading_directions,
+)
 from w2s_utils.subspaces import overlap, random_basis
 
 
@@ -77,7 +82,10 @@ def rotation_sketch(
     ValueError
         If the features are not finite matrices, are all zero, or the energy is out of range.
     """
-    narrow, wide = sorted(
-        (leading_directions(X, intrinsic_dimension(X, energy)) for X in (weak, strong)), key=len
-    )
+
+    def leading(X: ArrayLike) -> Array:
+        variances, directions = eigen_directions(X)
+        return directions[:, : energy_dimension(variances, energy)]
+
+    narrow, wide = sorted((leading(weak), leading(strong)), key=len)
     return overlap(random_basis(len(wide), len(narrow), rng) @ narrow, wide)

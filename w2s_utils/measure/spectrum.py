@@ -192,6 +192,34 @@ def top_eigenspace(features: ArrayLike, dimension: int) -> Array:
     return coordinates
 
 
+def leading_coordinates(features: ArrayLike, energy: float = 0.99, name: str = "features") -> Array:
+    """Whitened coordinates of the features' eigen-directions that carry a share of the energy.
+
+    Parameters
+    ----------
+    features : (M, width) array_like
+        One row an input; not centred.
+    energy : float
+        Share of the second moment's trace, in (0, 1].
+    name : str
+        What to call the features in an error.
+
+    Returns
+    -------
+    (M, d) ndarray
+        Columns are orthogonal with mean square 1; d is the `intrinsic_dimension`.
+
+    Raises
+    ------
+    ValueError
+        If the features are not a finite matrix, are all zero, or the energy is out of range.
+    """
+    variances, directions = eigen_directions(features, name)
+    d = energy_dimension(variances, energy)
+    coordinates: Array = np.asarray(features) @ (directions[:, :d] / np.sqrt(variances[:d]))
+    return coordinates
+
+
 def eigen_directions(features: ArrayLike, name: str = "features") -> tuple[Array, Array]:
     """Spectrum (width,) and eigenvectors (width, width), one a column, leading ones first."""
     variances, directions = np.linalg.eigh(_second_moment(features, name))

@@ -11,7 +11,7 @@ References
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -209,8 +209,8 @@ def load(size: int | None = None) -> HumanRaters:
     """
     if size is not None and not 1 <= size <= SENTENCES:
         raise ValueError(f"size must be from 1 to {SENTENCES}, or None for all; got {size}.")
-    archive = fetch(RATINGS).directory / "ratings.tar.gz"
-    rows = _without_repeats(row for source in _SOURCES for row in _read(archive, source))
+    tables = _tables(fetch(RATINGS).directory / "ratings.tar.gz")
+    rows = _without_repeats(row for source in _SOURCES for row in _rows(tables, source))
     order = np.random.default_rng(_ORDER_SEED).permutation(len(rows))[:size]
     sources, texts, ratings = zip(*(rows[i] for i in order), strict=True)
     return HumanRaters(
@@ -225,27 +225,32 @@ _Row = tuple[str, str, list[int]]
 """Source, text and ratings of a sentence."""
 
 
-def _read(archive: Path, source: str) -> list[_Row]:
+def _tables(archive: Path) -> dict[str, list[list[str]]]:
+    """Lines of all files, split at tabs, from one reading of the archive."""
+    kinds = ("GroundTruth", "anonDataRatings")
+    names = [f"{stem}_{kind}" for stem, _ in _SOURCES.values() for kind in kinds]
+    contents = read_members(archive, {name: f"hutto_ICWSM_2014/{name}.txt" for name in names})
+    return {
+        name: [
+            line.removesuffix("\r").split("\t")
+            for line in content.decode("utf-8-sig").split("\n")  # splitlines breaks on more
+        ]
+        for name, content in contents.items()
+    }
+
+
+def _rows(tables: Mapping[str, list[list[str]]], source: str) -> list[_Row]:
     stem, expected = _SOURCES[source]
     # The two files list some sentences in different orders: they are joined by identifier. The
     # means that they state are not used: in 199 tweets they are not the means of the ratings.
-    texts = {name: text for name, _, text in _table(archive, f"{stem}_GroundTruth.txt")}
-    ratings = {
-        name: json.loads(listed)
-        for name, _, _, listed in _table(archive, f"{stem}_anonDataRatings.txt")
-    }
+    texts = {name: text for name, _, text in tables[f"{stem}_GroundTruth"]}
+    ratings = {name: json.loads(listed) for name, _, _, listed in tables[f"{stem}_anonDataRatings"]}
     if len(texts) != expected or texts.keys() != ratings.keys():
         raise ValueError(
-            f"{archive} must hold {expected} sentences from {source}, each with its ratings; it has"
+            f"The file {stem} must hold {expected} sentences, each with its ratings; it has"
             f" {len(texts)} sentences and {len(ratings)} lists of ratings."
         )
     return [(source, text, ratings[name]) for name, text in texts.items()]
-
-
-def _table(archive: Path, filename: str) -> list[list[str]]:
-    content = read_members(archive, {filename: f"hutto_ICWSM_2014/{filename}"})[filename]
-    lines = content.decode("utf-8-sig").split("\n")  # splitlines also breaks on rarer characters
-    return [line.removesuffix("\r").split("\t") for line in lines]
 
 
 def _without_repeats(rows: Iterable[_Row]) -> list[_Row]:
