@@ -273,6 +273,20 @@ def test_a_killed_build_leaves_the_last_book_and_the_next_one_finishes(project):
     assert started == {"first", "second"} - done
     assert numbers(project) == [n, 2 * n]
     assert len(list((project / "build/books").iterdir())) == 1
+
+
+def test_what_sphinx_leaves_in_a_killed_build_is_removed_by_the_next(project):
+    pages = project.parent / "path/jupyter_book/cli/main.py"
+    pages.write_text(PAGES.replace("time.sleep(0.1)", "time.sleep(600)"))
+    set_number(project, 1)
+    build = start_build(project)
+    wait_until(lambda: list((project / "build").glob("sphinx-*")))
+    os.killpg(build.pid, signal.SIGKILL)  # Sphinx, too, which would sleep on
+    kill(build)
+    assert list((project / "build").glob("sphinx-*"))
+    pages.write_text(PAGES)
+    assert start_build(project).communicate()[1] == ""
+    assert numbers(project) == [1, 2]
     assert not list((project / "build").glob("sphinx-*"))
 
 

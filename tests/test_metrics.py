@@ -134,6 +134,14 @@ def test_standard_error_of_a_paired_change(ratio, true):
         assert apart > 2 * found[0].standard_error
 
 
+def test_standard_error_of_a_change_of_means_is_that_of_paired_differences():
+    first, second = paired_risks(np.random.default_rng(1), 6)
+    found = change(lambda risks: mean(risks.weak), first, second)
+    paired = mean(second.weak - first.weak)
+    assert found.value == pytest.approx(paired.value)
+    assert found.standard_error == pytest.approx(paired.standard_error)
+
+
 def test_change_of_an_undefined_ratio_is_undefined_and_few_trials_are_refused():
     first, second = paired_risks(np.random.default_rng(5), 4)
     level = Risks(second.ceiling, second.student, second.baseline, second.ceiling)

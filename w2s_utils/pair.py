@@ -151,6 +151,9 @@ class GaussianPair:
 
         Notes
         -----
+        The coordinates are those of Gram and Schmidt: Q of [weak, strong, target] = QR with a
+        positive diagonal of R, as `simulation.inputs.resampled` draws them.
+
         The stand-in is exact for the M rows as the whole population. As an estimate for the
         population that they came from, its overlap is too large by about d_w d_s / M and its
         approximation errors are too small by shares d_w / M and d_s / M:
@@ -167,6 +170,7 @@ class GaussianPair:
         Z = np.column_stack([W, S, f]) / np.sqrt(rows)
         factor = safe_factor(Z.T @ Z)
         R = np.asarray(np.linalg.qr(Z, mode="r")) if factor is None else factor
+        R *= np.where(R.diagonal() < 0, -1, 1)[:, None]
         d_w = W.shape[1]
         weak_part, strong_part = R[:d_w, :d_w], R[:, d_w:-1]
         _check_rank(weak_part, "weak")

@@ -92,14 +92,16 @@ def test_the_students_crossings_are_where_the_predictions_cross():
         assert np.isinf(high[won]).all()
 
 
-def test_inputs_of_unequal_size_are_allowed_for():
+@pytest.mark.parametrize("noise", [(1, 1, 1), (0.4, 0.8, 1.8)])
+def test_inputs_of_unequal_size_and_noise_are_allowed_for(noise):
     """Measured on fresh samples, with no formula: the Gaussian one is far off."""
     rng = np.random.default_rng(0)
     rows, n, N = 20_000, 80, 200
-    sizes = np.sqrt(rng.choice([0.4, 0.8, 1.8], rows))[:, None]
+    group = rng.integers(3, size=rows)
+    sizes = np.sqrt(np.array([0.4, 0.8, 1.8]))[group, None]
     Z = sizes * rng.standard_normal((rows, 60))
     W, S, f = Z[:, :40], Z[:, 30:], Z[:, 30:40] @ np.full(10, 0.2)
-    y = f + rng.standard_normal(rows)
+    y = f + np.sqrt(np.array(noise))[group] * rng.standard_normal(rows)
     d = diagnose(W, S, y, n=n, N=N, noise_variance=1.0, energy=1.0)
     plain = exact.expected_risks(d.geometry, n, N)
     draws = []
@@ -231,7 +233,6 @@ def test_what_makes_a_prediction_doubtful_is_said():
     W, S, y = heavy()
     said = warned(W, S, y, n=[30], N=[100])
     assert "Heavy tails: the weak features" in said
-    assert "on large inputs" in said
 
     W, S, y = sample(generic_pair(), 130, 1)
     said = warned(W, S, y, n=[60], N=[100], energy=1.0)

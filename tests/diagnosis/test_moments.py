@@ -36,6 +36,24 @@ def test_against_whole_matrices():
         assert getattr(found, f"inflation_{name}") == pytest.approx(noise_inflation(Z, residual))
 
 
+@pytest.mark.parametrize(("rows", "blur"), [(600, 0.2), (20_000, 0.05)])
+@pytest.mark.parametrize("noise", [(1, 1, 1), (2, 0.8, 0.2)])
+def test_noise_at_each_size_even_of_few_rows(rows, blur, noise):
+    rng = np.random.default_rng(3)
+    squared, noise, found = np.array([0.4, 0.8, 1.8]), np.array(noise), []
+    for _ in range(24_000 // rows):
+        group = rng.integers(3, size=rows)
+        W = np.sqrt(squared[group])[:, None] * rng.standard_normal((rows, 100))
+        y = W[:, 0] + np.sqrt(noise[group]) * rng.standard_normal(rows)
+        found.append(read_moments(W, W, read_labels(y, None), None, 1.0).sizes_w)
+    # What the theory makes of them: the noise that is interpolated, and the noise inflation. Sizes
+    # are seen through the chance variation of the leverages, which blurs their relation to noise.
+    for power in (-1, 1):
+        truth = np.mean(noise * squared**power)
+        mean = np.mean([np.mean(sizes.noise * sizes.squared**power) for sizes in found])
+        assert abs(mean - truth) < blur * abs(truth - 1) + 0.02
+
+
 @pytest.mark.parametrize("rows", [400, 410, 999])
 def test_rows_are_read_in_any_blocks(monkeypatch, rows):
     W, S, y = features(rows)

@@ -92,7 +92,7 @@ def test_the_jackknife_removes_the_bias_of_the_theory_of_ridge():
     corrected, left_out = np.array(
         [
             [float(found.whole["student"][0, 0]), float(found.left_out["student"].mean())]
-            for seed in range(150)
+            for seed in range(200)
             for found in [prediction(*sample(pair, 200, 100 + seed, scales), points)]
         ]
     ).T

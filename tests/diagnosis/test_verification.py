@@ -5,7 +5,7 @@ from scipy import stats
 from tests.diagnosis.test_prediction import generic_pair, sample
 from w2s_utils.diagnosis import diagnose, verify
 from w2s_utils.measure import intrinsic_dimension, top_eigenspace
-from w2s_utils.metrics import MODELS, opr, pgr
+from w2s_utils.metrics import MODELS, mean, opr, pgr
 from w2s_utils.probes import probe_sweep, risks_at
 from w2s_utils.tasks import human_raters
 
@@ -15,13 +15,19 @@ def test_measured_beside_predicted(noise_variance):
     W, S, y = sample(generic_pair(), 3000, 0)
     d = diagnose(W, S, y, n=[30, 200], N=[40, 1000, 5000], noise_variance=noise_variance)
     found = verify(d, W, S, y, trials=20, seed=1)
-    assert set(found["quantity"]) == {*MODELS, "pgr", "opr"}
-    assert len(found) == 4 * 6  # N = 5000 does not fit
+    assert set(found["quantity"]) == {*MODELS, "gain", "pgr", "opr"}
+    assert len(found) == 4 * 7  # N = 5000 does not fit
     risks = found[found["quantity"].isin(MODELS)]
     settled = risks[risks["n"] == 200]
     assert np.all(np.abs(settled["measured"] / settled["predicted"] - 1) < 0.1)
     pgr_rows = found.query("quantity == 'pgr' and n == 200")
     assert np.all(np.abs(pgr_rows["measured"] - pgr_rows["predicted"]) < 0.1)
+    frame = probe_sweep(W, S, {0: lambda _: y}, y, [(200, 40)], trials=20, test_size=600, seed=1)
+    risks = risks_at(frame, 200, 40)
+    paired = mean(risks.weak - risks.student)
+    gain = found.query("n == 200 and N == 40 and quantity == 'gain'").iloc[0]
+    assert gain["measured"] == pytest.approx(paired.value)
+    assert gain["standard_error"] == pytest.approx(paired.standard_error)
     table = d.table().set_index(["n", "N"])
     row = found.query("n == 200 and N == 40 and quantity == 'student'").iloc[0]
     assert row["predicted"] == table.loc[(200, 40), "student"]

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2s_utils.measure import correlation_dimension, projection_sketch, rotation_sketch
+from w2s_utils.measure.correlation import BLOCKS
 from w2s_utils.metrics import mean
 
 
@@ -116,9 +117,15 @@ def test_held_out_against_two_fitted_regressions():
         on_strong = np.linalg.lstsq(strong[two], weak[two])[0]
         return np.trace(on_weak @ on_strong)
 
-    even, odd = slice(0, None, 2), slice(1, None, 2)
-    expected = (one_way(even, odd) + one_way(odd, even)) / 2
-    assert correlation_dimension(weak, strong, 1.0).held_out == pytest.approx(expected)
+    def held_out(rows):
+        even, odd = rows[rows % 2 == 0], rows[rows % 2 == 1]
+        return (one_way(even, odd) + one_way(odd, even)) / 2
+
+    rows = np.arange(43)
+    left_out = [held_out(rows[rows % BLOCKS != b]) for b in range(BLOCKS)]
+    found = correlation_dimension(weak, strong, 1.0)
+    assert found.held_out == pytest.approx(held_out(rows))
+    assert found.held_out_error == pytest.approx(np.sqrt((BLOCKS - 1) * np.var(left_out)))
 
 
 def test_exact_cases():

@@ -56,11 +56,12 @@ def test_spectrum_is_that_of_the_singular_values():
     np.testing.assert_allclose(wide[12:], 0, atol=1e-12 * wide[0])
 
 
-def test_leading_directions_diagonalise_the_second_moment():
+@pytest.mark.parametrize("d", [1, 3, 7])
+def test_leading_directions_diagonalise_the_second_moment(d):
     X = np.random.default_rng(4).standard_normal((90, 7)) * np.arange(7, 0, -1)
-    directions = leading_directions(X, 3)
+    directions = leading_directions(X, d)
     moment = directions.T @ (X.T @ X / 90) @ directions
-    np.testing.assert_allclose(moment, np.diag(spectrum(X)[:3]), atol=1e-9)
+    np.testing.assert_allclose(moment, np.diag(spectrum(X)[:d]), atol=1e-9)
 
 
 def test_soft_dimension_is_the_variance_of_a_ridge_fit_in_units_of_noise_over_samples():

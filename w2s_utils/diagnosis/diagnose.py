@@ -81,10 +81,13 @@ class Diagnosis:
         sigma^2 is unknown, its expected squared error against noisy labels: excess risk + sigma^2.
     terms : StudentTerms
         The student's expected risk term by term; `unseen` contains an unknown sigma^2.
+    gain : Band
+        Teacher's risk less the student's. Does not depend on sigma^2.
     pgr, opr : Band
-        Of the expected excess risks. PGR does not depend on sigma^2. OPR does: if sigma^2 is
-        unknown its value is the ratio of errors against noisy labels, and its band covers every
-        sigma^2 from 0 to the smaller residual.
+        Of the expected excess risks. PGR does not depend on sigma^2. It is NaN where the band of
+        the gap that it divides by, teacher's risk less the ceiling's, does not leave out zero. OPR
+        does depend on it: if sigma^2 is unknown its value is the ratio of errors against noisy
+        labels, and its band covers every sigma^2 from 0 to the smaller residual.
     beats_teacher, beats_baseline : ndarray
         For each n the N from which on the student's expected risk is the lower; infinite if it
         never is. Found by interpolation, to about a per cent.
@@ -95,6 +98,7 @@ class Diagnosis:
         Predictions allow for it (`theory.sizes`).
     inflation_w, inflation_s : float
         `measure.noise_inflation` of the labels' residuals, 1 if these ignore the features.
+        Predictions allow for it, too.
     exact : (len(n), len(N)) ndarray of bool
         Where `theory.exact` was used; `theory.ridge` elsewhere.
     verdict : Verdict
@@ -126,6 +130,7 @@ class Diagnosis:
     geometry: Geometry
     risk: dict[str, Band]
     terms: StudentTerms
+    gain: Band
     pgr: Band
     opr: Band
     beats_teacher: Array
@@ -157,12 +162,13 @@ class Diagnosis:
         Returns
         -------
         DataFrame
-            Columns n, N, and for each of weak, student, baseline, ceiling, pgr and opr three: the
-            name for the value, name_low and name_high for its band.
+            Columns n, N, and for each of weak, student, baseline, ceiling, gain, pgr and opr three:
+            the name for the value, name_low and name_high for its band.
         """
         i, j = (index.ravel() for index in np.indices((len(self.n), len(self.N))))
         columns: dict[str, Any] = {"n": self.n[i], "N": self.N[j]}
-        for name, band in (self.risk | {"pgr": self.pgr, "opr": self.opr}).items():
+        others = {"gain": self.gain, "pgr": self.pgr, "opr": self.opr}
+        for name, band in (self.risk | others).items():
             columns |= {
                 name: band.value[i, j],
                 f"{name}_low": band.low[i, j],
@@ -243,8 +249,8 @@ def diagnose(
 
     *Inputs of unequal size*, which features of networks have, are allowed for to leading order in
     the number of features: an input's size is its norm on the whitened retained directions
-    (`theory.sizes`). Label noise and what the features miss count as independent of the size
-    (`inflation_w`, `inflation_s` near 1).
+    (`theory.sizes`), and label noise and what the features miss count as they are measured at each
+    size.
 
     *Large files.* The rows are read in blocks, twice, and summed in double precision. Memory is
     that of 20 matrices of the retained directions of both sets and the labels: 1.0 GB
@@ -314,7 +320,8 @@ def _summary(
     )
     bands = zip(every.value, every.low, every.high, strict=True)
     risk = {model: Band(*band) for model, band in zip(MODELS, bands, strict=True)}
-    pgr = prediction.band(lambda numbers: excess(numbers).pgr)
+    gap = prediction.band(lambda numbers: numbers["weak"] - numbers["ceiling"])
+    pgr = prediction.band(lambda numbers: np.where(gap.low > 0, excess(numbers).pgr, np.nan))
     opr = prediction.band(lambda numbers: excess(numbers).opr, least=0.0)
     if noisy:
         opr = _for_any_noise(prediction, opr)
@@ -348,6 +355,7 @@ def _summary(
         "geometry": geometry,
         "risk": risk,
         "terms": terms,
+        "gain": prediction.band(lambda numbers: numbers["weak"] - numbers["student"]),
         "pgr": pgr,
         "opr": opr,
         "beats_teacher": beats["weak"],

@@ -14,6 +14,7 @@ from w2s_utils._validate import Array, real_array
 from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.measure.correlation import BLOCKS, rows_needed
 from w2s_utils.measure.spectrum import RELATIVE_RANK, energy_dimension
+from w2s_utils.theory.sizes import Sizes
 
 CHUNK = 2**24  # numbers that are read at once, 128 MB as float64
 SIZES = 40  # groups of rows of like size; a blocks' worth of rows at least has one each
@@ -43,9 +44,9 @@ class Moments:
         Eigenvalues of the features' uncentred second moments, in falling order.
     d_w, d_s : int
         Retained directions.
-    sizes_w, sizes_s : (k,) ndarray
-        Squared sizes of the inputs on the retained directions, of mean 1, by rising groups of rows
-        (`theory.sizes`). What Gaussian inputs vary by themselves is taken out.
+    sizes_w, sizes_s : Sizes
+        Sizes of the inputs on the retained directions and the labels' residuals at these sizes, by
+        groups of rows. What Gaussian inputs vary by themselves is taken out.
     noise_squares, noise_degrees : (BLOCKS,) ndarray
         Sum of squares within the replicate labels of an input, and its degrees of freedom.
     leverage_w, leverage_s : float
@@ -62,8 +63,8 @@ class Moments:
     spectrum_s: Array
     d_w: int
     d_s: int
-    sizes_w: Array
-    sizes_s: Array
+    sizes_w: Sizes
+    sizes_s: Sizes
     noise_squares: Array
     noise_degrees: Array
     leverage_w: float
@@ -168,8 +169,8 @@ class _Set:
         self.name, self.features = name, features
         self.moment, self.cross = np.zeros((width, width)), np.zeros((width, columns))
         self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
-        self.power = np.zeros(2)  # sums of squared residuals, and of their product with leverage
         self.leverages: list[Array] = []
+        self.residuals: list[Array] = []
 
     def read(self, rows: slice) -> Array:
         X = real_array(self.features[rows], f"{self.name}[{rows.start}:{rows.stop}]", 2)
@@ -205,22 +206,27 @@ class _Set:
         Z: Array = self.read(rows) @ self.map
         leverage = np.einsum("ij,ij->i", Z, Z)
         residual = np.sum((y - Z @ self.fit) ** 2, axis=1)
-        self.power += residual.sum(), leverage @ residual
         self.leverages.append(leverage)
+        self.residuals.append(residual)
         return Z
 
     def summarize(self) -> None:
-        leverage = np.sort(np.concatenate(self.leverages))
-        mean = leverage.mean()
+        leverage, residual = np.concatenate(self.leverages), np.concatenate(self.residuals)
+        mean, total = leverage.mean(), residual.sum()
         self.leverage_excess = float(leverage.var() / mean - 2)
-        power, product = self.power
-        self.noise_inflation = float(product / (mean * power)) if power > 0 else np.nan
-        # Var(r^2) of sizes r, from leverages r^2 chi^2_d: shrink those to it.
-        variance = max(self.leverage_excess / (mean + 2), 0.0)
-        groups = np.array([part.mean() for part in np.array_split(leverage / mean, SIZES)])
-        shrink = min(np.sqrt(variance * mean**2 / leverage.var()), 1 - 1e-3)
-        found = 1 + shrink * (groups - 1)
-        self.sizes = found / found.mean()
+        self.noise_inflation = float(leverage @ residual / (mean * total)) if total > 0 else np.nan
+        # A row pulls the second moment and the fit towards itself: leave it out of both.
+        rows, left = len(leverage), np.maximum(1 - leverage / len(leverage), 1 / len(leverage))
+        size, noise = leverage / left, residual / left
+        order = np.array_split(np.argsort(size), SIZES)
+        groups = np.array([size[part].mean() for part in order]) / size.mean()
+        # Gaussian inputs of equal size vary, too: shrink what is measured to Var(r^2).
+        spread, chance = size.var() / size.mean() ** 2, 2 / (mean * (1 - mean / rows))
+        variance = max((spread - chance) / (1 + chance), 0.0)
+        shrink = min(np.sqrt(variance / spread), 1 - 1e-3) if spread > 0 else 0.0
+        squared = 1 + shrink * (groups - 1)
+        power = np.array([noise[part].mean() for part in order]) if total > 0 else np.ones(SIZES)
+        self.sizes = Sizes(squared / squared.mean(), power / power.mean())
 
 
 def _chunks(rows: int, width: int) -> Iterator[slice]:

@@ -273,6 +273,8 @@ def how_to_read(d: Diagnosis) -> str:
     told = f"Models: {risk_name(d)} ± half of its 90 % band. PGR, OPR: with 90 % bands"
     if d.noise_variance is None:
         told += ", that of OPR for any label noise"
+    if np.isnan(d.pgr.value).any():
+        told += f"; no PGR ({MISSING}) where the teacher is not surely worse than the ceiling"
     best = ", ".join(
         f"{n:,} for {name}" for name, n in (("PGR", d.best_n_pgr), ("OPR", d.best_n_opr)) if n
     )

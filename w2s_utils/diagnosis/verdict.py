@@ -189,13 +189,6 @@ def _tails(d: Diagnosis) -> list[str]:
                 f"{100 * excess / size:+.0f} %, which is allowed for only roughly; trust {letter} "
                 f"above {int(np.ceil(abs(excess) / NOTABLE)):,}."
             )
-    for name, factor in (("weak", d.inflation_w), ("strong", d.inflation_s)):
-        if abs(factor - 1) > NOTABLE:
-            found.append(
-                f"What the {name} features do not explain is "
-                f"{'larger' if factor > 1 else 'smaller'} on large inputs: it costs "
-                f"{factor:.2f} times what the formulas say."
-            )
     return found
 
 

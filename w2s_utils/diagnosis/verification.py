@@ -44,9 +44,9 @@ def verify(
     Returns
     -------
     DataFrame
-        One row for each point and quantity: n, N, quantity (weak, student, baseline, ceiling, pgr,
-        opr), predicted, low, high (as in the diagnosis), measured, and the standard error of the
-        measured mean over the splits. Points that need more rows than there are are left out.
+        One row for each point and quantity: n, N, quantity (weak, student, baseline, ceiling, gain,
+        pgr, opr), predicted, low, high (as in the diagnosis), measured, and the standard error of
+        the measured mean over the splits. Points that need more rows than there are are left out.
 
     Raises
     ------
@@ -94,7 +94,8 @@ def verify(
         by_column = [risks_at(frame, n, N) for frame in frames]
         risks = Risks(*(sum(getattr(one, model) for one in by_column) - sigma2 for model in MODELS))
         measured = {model: mean(getattr(risks, model)) for model in MODELS}
-        measured |= {"pgr": pgr(risks), "opr": opr(risks)}
+        gain = mean(risks.weak - risks.student)  # paired: a trial's models share their rows
+        measured |= {"gain": gain, "pgr": pgr(risks), "opr": opr(risks)}
         for quantity, found in measured.items():
             value, low, high = predicted.loc[
                 (n, N), [quantity, f"{quantity}_low", f"{quantity}_high"]

@@ -143,7 +143,7 @@ def resampled(features: ArrayLike) -> Inputs:
     Q, R = np.linalg.qr(X)
     if not np.linalg.cond(R) < 1 / (count * np.finfo(float).eps):
         raise ValueError("features must have linearly independent columns.")
-    whitened: Array = Q * np.sqrt(count)
+    whitened: Array = Q * np.copysign(np.sqrt(count), R.diagonal())
 
     def draw(rows: int, columns: int, rng: np.random.Generator) -> Array:
         if columns != width:

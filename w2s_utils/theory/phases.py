@@ -147,13 +147,11 @@ def _without_rounding(difference: Array, scale: Array) -> Array:
 
 
 def _negative_between(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
-    """Ends of the interval on which a x^2 + b x + c < 0, for a >= 0; NaN where it is empty."""
+    """Ends of the interval on which a x^2 + b x + c < 0, for a, c >= 0; NaN where it is empty."""
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = np.maximum(a, np.maximum(np.abs(b), np.abs(c)))
         a, b, c = (np.where(unit > 0, x / unit, 0.0) for x in (a, b, c))  # squares fit in range
         # The root of larger magnitude first: no difference of nearly equal numbers.
         q = -(b + np.where(b < 0, -1, 1) * np.sqrt(b**2 - 4 * a * c)) / 2
-        roots = np.sort([q / a, c / q], axis=0)
-    always, never = (a == 0) & (b == 0) & (c < 0), (a == 0) & (b == 0) & (c >= 0)
-    low, high = (np.where(never, np.nan, root) for root in roots)
-    return np.where(always, -np.inf, low), np.where(always, np.inf, high)
+        low, high = np.sort([q / a, c / q], axis=0)
+    return low, high

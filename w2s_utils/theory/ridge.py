@@ -17,7 +17,7 @@ from w2s_utils._validate import Array, ridges, sample_size, variances
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import Directions, GaussianPair
 from w2s_utils.theory.exact import StudentTerms
-from w2s_utils.theory.sizes import effective_ridge, effective_samples
+from w2s_utils.theory.sizes import EQUAL, Sizes, effective_ridge, effective_samples
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def student_terms(
     spectrum_s: ArrayLike,
     finite_size: bool = True,
     strict: bool = True,
-    sizes_w: ArrayLike = (1.0,),
-    sizes_s: ArrayLike = (1.0,),
+    sizes_w: Sizes = EQUAL,
+    sizes_s: Sizes = EQUAL,
 ) -> StudentTerms:
     r"""The W2S student's expected excess risk on fresh inputs, term by term.
 
@@ -107,9 +107,9 @@ def student_terms(
         a fit's variance or bias.
     strict : bool
         Refuse fits whose risk diverges. If False, what depends on such a fit is NaN.
-    sizes_w, sizes_s : (k,) array_like
-        Squared sizes of the inputs as the weak and as the strong features see them, equally likely,
-        with mean 1 (`sizes.effective_samples`). All are 1 for Gaussian inputs.
+    sizes_w, sizes_s : Sizes
+        Sizes of the inputs as the weak and as the strong features see them
+        (`sizes.effective_samples`). All are equal for Gaussian inputs.
 
     Returns
     -------
@@ -179,8 +179,8 @@ def expected_risks(
     spectrum_s: ArrayLike,
     finite_size: bool = True,
     strict: bool = True,
-    sizes_w: ArrayLike = (1.0,),
-    sizes_s: ArrayLike = (1.0,),
+    sizes_w: Sizes = EQUAL,
+    sizes_s: Sizes = EQUAL,
 ) -> Risks:
     r"""Expected excess risks of teacher, student, baseline and ceiling on fresh inputs.
 
@@ -224,7 +224,7 @@ def expected_risks(
         rho: float,
         spectrum: ArrayLike,
         alpha: ArrayLike,
-        sizes: ArrayLike,
+        sizes: Sizes,
         m: Array,
         *names: str,
     ) -> Array:
@@ -273,7 +273,7 @@ class _Fit:
     noise_shares: Array  # variance of each coefficient, of a unit of noise
     order: Array
     delta: Array
-    noise_factor: Array  # of noise that is independent of the sizes of the inputs
+    noise_factor: Array  # by how much the sizes of the inputs amplify noise
 
     def errors(self, beta: Array, noise: Array) -> tuple[Array, Array]:
         """Covariance of the coefficients as diag(first) + second second^T."""
@@ -309,7 +309,7 @@ def _fit(
     names: tuple[str, ...],
     finite_size: bool,
     strict: bool,
-    sizes: ArrayLike,
+    sizes: Sizes,
 ) -> _Fit:
     """Moments of one model's fit; refuse what has no finite risk, or make it NaN."""
     size_name, alpha_name, spectrum_name = names

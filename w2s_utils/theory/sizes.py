@@ -2,7 +2,7 @@ r"""The effective ridge of a fit, for inputs of equal and of unequal size.
 
 Inputs of unequal size are :math:`x_i = r_iz_i` with Gaussian :math:`z_i` and independent sizes of
 mean square 1. A large one counts less than its square, and a small one that is interpolated
-amplifies its noise.
+amplifies its noise: so it matters also at which sizes there is more of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from w2s_utils._validate import Array, ridges, sample_size, variances
+from w2s_utils._validate import Array, ridges, sample_size, squares, variances
 
 STEPS = 100
 
@@ -71,8 +71,44 @@ def effective_ridge(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Arra
     return kappa
 
 
-@dataclass(frozen=True)
 class Sizes:
+    """How unequal the inputs are: groups of them, equally many in each.
+
+    Parameters
+    ----------
+    squared : (k,) array_like
+        Squared sizes r^2, above zero and with mean 1.
+    noise : (k,) array_like, optional
+        Power of the labels' noise, what the features miss included, on inputs of these sizes,
+        relative to its mean. The same at all sizes by default.
+
+    Raises
+    ------
+    ValueError
+        If the squared sizes are not positive, the noise is negative or of another length, or the
+        mean of either is not 1.
+    """
+
+    def __init__(self, squared: ArrayLike, noise: ArrayLike | None = None) -> None:
+        self.squared = variances(squared, "sizes")
+        self.noise = np.ones_like(self.squared) if noise is None else squares(noise, "noise", 1)
+        same_length = len(self.noise) == len(self.squared)
+        if not same_length or self.noise.min() < 0:
+            raise ValueError(
+                f"noise must hold a number >= 0 for each of {len(self.squared)} sizes, got "
+                f"{len(self.noise)} from {self.noise.min():.6g} up."
+            )
+        for name, values in (("sizes", self.squared), ("noise", self.noise)):
+            if abs(values.mean() - 1) > 1e-6:
+                raise ValueError(f"{name} must have mean 1, got {values.mean():.6g}.")
+
+
+EQUAL = Sizes([1.0])
+"""Gaussian inputs."""
+
+
+@dataclass(frozen=True)
+class EffectiveFit:
     r"""What unequal sizes of the inputs make of a ridge fit to m samples.
 
     To leading order the fit is one to `samples` Gaussian inputs of equal size, with the effective
@@ -85,7 +121,7 @@ class Sizes:
     samples : ndarray
         Effective number of samples, at most m.
     noise : ndarray
-        Factor of the variance of noise that is independent of the sizes.
+        Factor of the noise's variance.
     """
 
     kappa: Array
@@ -94,26 +130,25 @@ class Sizes:
 
 
 def effective_samples(
-    spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike, sizes: ArrayLike
-) -> Sizes:
+    spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike, sizes: Sizes
+) -> EffectiveFit:
     r"""Effective ridge, samples and noise of a fit to inputs of unequal size.
 
     Parameters
     ----------
     spectrum, m, alpha
         As in `effective_ridge`.
-    sizes : (k,) array_like
-        Squared sizes r^2 of the inputs, equally likely, above zero and with mean 1.
+    sizes : Sizes
 
     Returns
     -------
-    Sizes
+    EffectiveFit
         Arrays of the broadcast shape of m and alpha.
 
     Raises
     ------
     ValueError
-        As in `effective_ridge`, or if the sizes are not positive with mean 1.
+        As in `effective_ridge`.
 
     Notes
     -----
@@ -122,29 +157,28 @@ def effective_samples(
 
     .. math:: m\gamma\delta = \mathrm{df}_1(\kappa), \qquad \kappa = \alpha/\gamma .
 
-    With :math:`q = \mathbb E[r^4/(1+r^2\delta)^2]/\gamma^2` and
-    :math:`\eta = \mathbb E[r^2/(1+r^2\delta)^2]/\gamma^2` the coefficients' errors have the
+    Let noise have the variance :math:`\nu(r)(\sigma^2+\rho)` at size r. With
+    :math:`q = \mathbb E[r^4/(1+r^2\delta)^2]/\gamma^2` and
+    :math:`\eta = \mathbb E[\nu r^2/(1+r^2\delta)^2]/\gamma^2` the coefficients' errors have the
     variance :math:`c\,S^2` of `student_terms` with
 
     .. math:: c = \frac{q\,\|(I-S)V^\top\beta\|^2 + \eta\,(\sigma^2+\rho)}
         {m - q\,\mathrm{df}_2} ,
 
     which is that of m/q samples and noise times :math:`\eta/q`. Interpolation without ridge
-    (m < d) has :math:`q=1` and :math:`\eta=\mathbb E\,r^{-2}`. Label noise and what the features
-    miss are taken to be independent of the sizes. A student's pseudo-labels are linear in the
-    inputs, and what it cannot fit of them grows with the size: it comes with q in place of
+    (m < d) has :math:`q=1` and :math:`\eta=\mathbb E[\nu/r^2]`; of many samples
+    :math:`\eta\to\mathbb E[\nu r^2]`, the noise inflation. A student's pseudo-labels are linear in
+    the inputs, and what it cannot fit of them grows with the size: it comes with q in place of
     :math:`\eta`, as noise that is not multiplied.
     """
     var = variances(spectrum, "spectrum")
-    r2 = variances(sizes, "sizes")
-    if abs(r2.mean() - 1) > 1e-6:
-        raise ValueError(f"sizes must have mean 1, got {r2.mean():.6g}.")
+    r2, noise = sizes.squared, sizes.noise
     m, alpha = np.broadcast_arrays(sample_size(m, "m", 0, "zero"), ridges(alpha, "alpha"))
     kappa = effective_ridge(var, m, alpha)
     df1 = np.sum(var / np.add.outer(kappa, var), axis=-1)
     if np.ptp(r2) == 0:
-        return Sizes(kappa, m.copy(), np.ones(m.shape))
-    q, eta = np.ones(m.shape), np.full(m.shape, np.mean(1 / r2))
+        return EffectiveFit(kappa, m.copy(), np.ones(m.shape))
+    q, eta = np.ones(m.shape), np.full(m.shape, np.mean(noise / r2))
     open_ = m > df1 * (1 + 1e-12)  # else the fit interpolates, and delta is infinite
     samples, penalty = m[open_], alpha[open_]
     x = np.log(df1[open_] / (samples - df1[open_]))  # log delta
@@ -163,5 +197,5 @@ def effective_samples(
             break
     kappa[open_] = ridge
     q[open_] = gamma2 / gamma**2
-    eta[open_] = np.mean(r2 * kept**2, axis=-1) / gamma**2
-    return Sizes(kappa, m / q, eta / q)
+    eta[open_] = np.mean(noise * r2 * kept**2, axis=-1) / gamma**2
+    return EffectiveFit(kappa, m / q, eta / q)
