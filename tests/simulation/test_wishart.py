@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from tests.simulation.test_simulation import as_matrix
-from tests.test_principal import PAIRS
+from tests.test_principal import PAIRS, pair_at
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import simulate
@@ -43,6 +43,16 @@ def test_means_of_every_kind_of_pair_are_exact(pair, risk):
     for model in MODELS:
         z = mean(getattr(drawn, model)).z_score(float(getattr(expected, model)))
         assert abs(z) < 4, (model, z)
+
+
+@pytest.mark.parametrize(("d_w", "d_s"), [(30, 2), (9, 14)])  # 27 silent directions, and none
+def test_weak_risk_has_the_law_of_hotellings_t_squared(d_w, d_s):
+    """Not only its mean: the excess over rho_w is a multiple of an F variable."""
+    pair = pair_at(np.linspace(0.3, np.pi / 2, min(d_w, d_s)), d_w, d_s)
+    spare = max(d_w, d_s) + 3 - d_w
+    drawn = simulate(pair, d_w + spare - 1, d_s + 20, 3000, seed=6).weak
+    ratio = (drawn - pair.rho_w) / (pair.noise_variance + pair.rho_w) * spare / d_w
+    assert stats.kstest(ratio, stats.f(d_w, spare).cdf).pvalue > 1e-4
 
 
 @pytest.mark.parametrize("risk", ["population", "transductive"])
