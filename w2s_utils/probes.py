@@ -175,10 +175,10 @@ def sweep_teachers(
     ValueError
         As `probe_sweep`.
     """
-    weak = {name: real_array(W, f"weak {name}".strip(), 2) for name, W in teachers.items()}
+    titles = {name: f"weak {name}".strip() for name in teachers}
+    weak = {name: real_array(W, titles[name], 2) for name, W in teachers.items()}
     S, f = real_array(strong, "strong", 2), real_array(target, "target", 1)
-    named = {f"weak {name}".strip(): W for name, W in weak.items()}
-    rows = same_rows(**named, strong=S, target=f)
+    rows = same_rows(**{titles[name]: W for name, W in weak.items()}, strong=S, target=f)
     _check_ridge(ridge)
     points = grid_points(grid, test_size, rows)
     if not labels:

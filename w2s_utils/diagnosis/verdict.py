@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils._validate import Array
+from w2s_utils.diagnosis.prediction import Band
 
 if TYPE_CHECKING:
     from w2s_utils.diagnosis.diagnose import Diagnosis
     from w2s_utils.diagnosis.moments import Moments
-    from w2s_utils.diagnosis.prediction import Band, Numbers
 
 Outcome = Literal["helps", "beats the teacher only", "does not help", "undecided"]
 
@@ -46,8 +44,9 @@ class Verdict:
 def judge(d: Diagnosis) -> Verdict:
     """Verdict at the largest N."""
     N = int(d.N[-1])
-    over_teacher, over_baseline = (
-        d.prediction.band(partial(_over_student, model)) for model in ("weak", "baseline")
+    over_teacher = Band(d.gain.value[:, -1], d.gain.low[:, -1], d.gain.high[:, -1])
+    over_baseline = d.prediction.band(
+        lambda numbers: (numbers["baseline"] - numbers["student"])[..., -1]
     )
     better, worse = over_teacher.low > 0, over_teacher.high < 0
     both = better & (over_baseline.low > 0)
@@ -66,11 +65,6 @@ def judge(d: Diagnosis) -> Verdict:
         said = "cannot be told from its teacher"
     reasons = [*_balance(d, over_teacher), _overlap(d), *_too_few(d), *_baseline(d, over_baseline)]
     return Verdict(outcome, f"With N = {N:,} pseudo-labels the student {said}.", tuple(reasons))
-
-
-def _over_student(model: str, numbers: Numbers) -> Array:
-    """How far a model's error is above the student's, at the largest N."""
-    return np.asarray((numbers[model] - numbers["student"])[..., -1])
 
 
 def _balance(d: Diagnosis, gain: Band) -> list[str]:

@@ -12,12 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from w2s_utils._validate import Array, real_array
-from w2s_utils.measure.spectrum import (
-    eigen_directions,
-    energy_dimension,
-    intrinsic_dimension,
-    leading_directions,
-)
+from w2s_utils.measure.spectrum import energy_directions, intrinsic_dimension, leading_directions
 from w2s_utils.subspaces import overlap, random_basis
 
 
@@ -82,10 +77,5 @@ def rotation_sketch(
     ValueError
         If the features are not finite matrices, are all zero, or the energy is out of range.
     """
-
-    def leading(X: ArrayLike) -> Array:
-        variances, directions = eigen_directions(X)
-        return directions[:, : energy_dimension(variances, energy)]
-
-    narrow, wide = sorted((leading(weak), leading(strong)), key=len)
+    narrow, wide = sorted((energy_directions(X, energy)[1] for X in (weak, strong)), key=len)
     return overlap(random_basis(len(wide), len(narrow), rng) @ narrow, wide)

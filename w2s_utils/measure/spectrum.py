@@ -214,10 +214,18 @@ def leading_coordinates(features: ArrayLike, energy: float = 0.99, name: str = "
     ValueError
         If the features are not a finite matrix, are all zero, or the energy is out of range.
     """
+    variances, directions = energy_directions(features, energy, name)
+    coordinates: Array = np.asarray(features) @ (directions / np.sqrt(variances))
+    return coordinates
+
+
+def energy_directions(
+    features: ArrayLike, energy: float, name: str = "features"
+) -> tuple[Array, Array]:
+    """Cut the result of `eigen_directions` to the directions that carry a share of the energy."""
     variances, directions = eigen_directions(features, name)
     d = energy_dimension(variances, energy)
-    coordinates: Array = np.asarray(features) @ (directions[:, :d] / np.sqrt(variances[:d]))
-    return coordinates
+    return variances[:d], directions[:, :d]
 
 
 def eigen_directions(features: ArrayLike, name: str = "features") -> tuple[Array, Array]:
