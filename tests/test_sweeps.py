@@ -49,9 +49,11 @@ def test_two_processes_give_the_same_bits(reference):
 def test_the_rest_of_the_grid_its_order_and_more_trials_change_nothing(reference):
     backwards = {name: PAIRS[name] for name in reversed(PAIRS)}
     assert_identical(reference, sweeps.run(**GRID | {"pairs": backwards, "points": POINTS[::-1]}))
-    small = sweeps.run(**GRID | {"points": POINTS[1:2], "trials": 110})
-    for cell, risks in small.risks.items():
-        np.testing.assert_array_equal(as_matrix(risks), as_matrix(reference.risks[cell])[:110])
+    for trials in range(101, 113):  # BLAS rounds the last few rows of a product differently
+        fewer = sweeps.run(**GRID | {"points": POINTS[1:2], "trials": trials})
+        for cell, risks in fewer.risks.items():
+            same = as_matrix(reference.risks[cell])[:trials]
+            np.testing.assert_array_equal(as_matrix(risks), same)
 
 
 def test_cells_and_seeds_have_streams_of_their_own(reference):

@@ -120,7 +120,9 @@ def _least_squares(
     teacher[:, :linked] = p.cosines[:linked] * (p.weak_target + error)[:, :linked]
     outside = p.sines * (p.weak_target + error)
     size = np.sqrt(np.vecdot(outside, outside) + silent_error)
-    along = np.divide(outside @ p.beyond_target, size, out=np.zeros(batch), where=size > 0)
+    # Row by row: a product with the whole batch may round its last rows differently.
+    projected = np.vecdot(outside, p.beyond_target)
+    along = np.divide(projected, size, out=np.zeros(batch), where=size > 0)
     rho_s = p.beyond_target @ p.beyond_target + p.rest
     across = np.sqrt(np.maximum(rho_s - along**2, 0))
 
