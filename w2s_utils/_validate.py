@@ -76,6 +76,14 @@ def sample_size(values: ArrayLike, name: str, more_than: int, why: str) -> Array
     return sizes
 
 
+def count(value: ArrayLike, name: str, more_than: int = 0, why: str = "zero") -> int:
+    """Return one number as `sample_size` does, but as an int."""
+    sizes = sample_size(value, name, more_than, why)
+    if sizes.ndim:
+        raise ValueError(f"{name} must be one whole number, got {value!r}.")
+    return int(np.asarray(value))
+
+
 def variances(values: ArrayLike, name: str, directions: int | None = None) -> Array:
     """Return a feature spectrum as floats above zero, one for each direction of a basis.
 
