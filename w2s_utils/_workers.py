@@ -7,14 +7,16 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from joblib import Parallel, cpu_count, delayed
+from joblib import cpu_count
+from joblib.externals.loky import get_reusable_executor
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -74,38 +76,34 @@ def compute(
     answer = partial(_answer, work, about)
     here = about()
     answers = _local(answer, tasks, jobs) if cluster is None else _remote(answer, tasks, cluster)
-    for worker, there, result in answers:
-        if there != here:
-            different = " and ".join(
-                f"{name} {there.get(name, 'missing')} instead of {here.get(name, 'missing')}"
-                for name in sorted({*here, *there})
-                if there.get(name) != here.get(name)
-            )
-            raise WorkerError(
-                f"The worker {worker} computes with {different}: nothing of its work was kept. "
-                "Start it anew, with the same packages as here."
-            )
-        yield result
+    with closing(answers):
+        for worker, there, result in answers:
+            if there != here:
+                different = " and ".join(
+                    f"{name} {there.get(name, 'missing')} instead of {here.get(name, 'missing')}"
+                    for name in sorted({*here, *there})
+                    if there.get(name) != here.get(name)
+                )
+                raise WorkerError(
+                    f"The worker {worker} computes with {different}: nothing of its work was kept. "
+                    "Start it anew, with the same packages as here."
+                )
+            yield result
 
 
 def _answer(work: Callable[[Any], Any], about: Callable[[], Mapping[str, str]], task: Any) -> Any:
     return _Answer(f"{os.getpid()} on {socket.gethostname()}", about(), work(task))
 
 
-def _local(answer: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Any]:
+def _local(answer: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Generator[Any]:
     processes = min(cpu_count() if jobs == -1 else jobs, cpu_count(), len(tasks))
     if processes < 2:
         yield from map(answer, tasks)
         return
-    pool = Parallel(
-        processes,
-        backend="loky",
-        return_as="generator_unordered",
-        initializer=_end_with,
-        initargs=(os.getpid(),),
-    )
+    pool = get_reusable_executor(processes, initializer=_end_with, initargs=(os.getpid(),))
+    wait = partial(futures.wait, return_when="FIRST_COMPLETED")
     try:
-        yield from pool(delayed(answer)(task) for task in tasks)
+        yield from _as_finished(partial(pool.submit, answer), wait, tasks, 2 * processes)
     except BrokenProcessPool as error:
         raise WorkerError(
             f"A process of this work was ended from outside; is the memory full? {_GO_ON}"
@@ -125,7 +123,7 @@ def _end_with(parent: int) -> None:
 
 def _remote(
     answer: Callable[[Any], Any], tasks: Sequence[Any], cluster: str | Client
-) -> Iterator[Any]:
+) -> Generator[Any]:
     try:
         import distributed
     except ImportError as missing:
@@ -142,33 +140,51 @@ def _remote(
             yield from _submitted(cluster, answer, tasks)
     except WorkerError:
         raise
-    except CancelledError as error:
+    except futures.CancelledError as error:
         raise WorkerError(f"The Dask scheduler was lost. {_GO_ON}") from error
     except Exception as error:  # of Dask's, or of a worker that lacks a package
         reason = f"{type(error).__name__}: {error}".rstrip(". ")
         raise WorkerError(f"The Dask cluster failed with {reason}. {_GO_ON}") from error
 
 
-def _submitted(client: Client, answer: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
-    from distributed import wait
+def _submitted(
+    client: Client, answer: Callable[[Any], Any], tasks: Sequence[Any]
+) -> Generator[Any]:
+    import distributed
 
+    def wait(running: set[Any]) -> Any:
+        while True:
+            try:
+                return distributed.wait(running, PATIENCE, "FIRST_COMPLETED")
+            except TimeoutError as error:
+                if not client.nthreads():
+                    address = client.scheduler_info()["address"]
+                    raise WorkerError(
+                        f"The Dask scheduler at {address} has no workers; start some with "
+                        f"`dask worker {address}`. {_GO_ON}"
+                    ) from error
+
+    # If a worker dies, the scheduler gives its tasks to another one.
+    return _as_finished(partial(client.submit, answer, pure=False), wait, tasks, AHEAD)
+
+
+def _as_finished(
+    submit: Callable[[Any], Any],
+    wait: Callable[[set[Any]], Any],
+    tasks: Sequence[Any],
+    ahead: int,
+) -> Generator[Any]:
+    """Results of futures, of which few are there at once."""
     waiting = iter(tasks)
     running: set[Any] = set()
-    while True:
-        room = islice(waiting, AHEAD - len(running))
-        running |= {client.submit(answer, task, pure=False) for task in room}
-        if not running:
-            return
-        try:
-            done, running = wait(running, PATIENCE, "FIRST_COMPLETED")
-        except TimeoutError as error:
-            if client.nthreads():
-                continue
-            address = client.scheduler_info()["address"]
-            raise WorkerError(
-                f"The Dask scheduler at {address} has no workers; start some with "
-                f"`dask worker {address}`. {_GO_ON}"
-            ) from error
-        # If a worker dies, the scheduler gives its tasks to another one.
-        for future in sorted(done, key=lambda future: future.status != "finished"):
-            yield future.result()
+    try:
+        while True:
+            running |= {submit(task) for task in islice(waiting, ahead - len(running))}
+            if not running:
+                return
+            done, running = wait(running)
+            for future in sorted(done, key=lambda future: future.exception() is not None):
+                yield future.result()
+    finally:
+        for future in running:
+            future.cancel()

@@ -172,7 +172,7 @@ def run(
     points = [(count(n, "n"), count(N, "N")) for n, N in points]
     if not (pairs and points):
         raise ValueError("A sweep needs at least one pair and one point (n, N).")
-    trials, seed = count(trials, "trials", 1, "one"), count(seed, "seed", -1, "-1")
+    trials, seed = count(trials, "trials", 1, "one"), count(seed, "seed", -1, "minus one")
     if risk not in ("population", "transductive"):
         raise ValueError(f"risk must be 'population' or 'transductive', got {risk!r}.")
     cells = dict.fromkeys(Cell(name, n, N) for name in pairs for n, N in points)
