@@ -152,6 +152,21 @@ def _submitted(
 ) -> Generator[Any]:
     import distributed
 
+    module = _answer.__module__
+
+    def lacks() -> str | None:  # as an inner function sent whole: a worker may lack this package
+        from importlib import import_module
+
+        try:
+            import_module(module)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    for worker, reason in client.run(lacks).items():
+        if reason is not None:
+            raise WorkerError(f"The Dask worker {worker} cannot import {module}: {reason}.")
+
     def wait(running: set[Any]) -> Any:
         while True:
             try:

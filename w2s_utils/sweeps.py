@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from w2s_utils import metrics
 from w2s_utils._files import code, digest, read_array, write_array, write_atomically
-from w2s_utils._validate import Array, count
+from w2s_utils._validate import Array, count, seeded
 from w2s_utils._workers import WorkerError as WorkerError  # for those who catch it
 from w2s_utils._workers import compute
 from w2s_utils.metrics import MODELS, Risks
@@ -172,7 +172,8 @@ def run(
     points = [(count(n, "n"), count(N, "N")) for n, N in points]
     if not (pairs and points):
         raise ValueError("A sweep needs at least one pair and one point (n, N).")
-    trials, seed = count(trials, "trials", 1, "one"), count(seed, "seed", -1, "minus one")
+    trials = count(trials, "trials", 1, "one")
+    seeded(seed)
     if risk not in ("population", "transductive"):
         raise ValueError(f"risk must be 'population' or 'transductive', got {risk!r}.")
     cells = dict.fromkeys(Cell(name, n, N) for name in pairs for n, N in points)
