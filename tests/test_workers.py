@@ -256,22 +256,26 @@ def test_a_process_of_this_machine_is_lost(tmp_path, monkeypatch, reference):
 def test_what_works_for_a_killed_sweep_ends_with_it(tmp_path):
     """Its processes, and what they keep in temporary folders."""
     code = (
-        "import os, psutil, sys; from tests.test_sweeps import GRID;"
-        "from w2s_utils import _workers, sweeps; _workers.cpu_count = lambda: 2\n"
+        "import os, psutil, sys; from functools import partial; from tests.test_sweeps import GRID;"
+        "from w2s_utils import _workers, sweeps; _workers.cpu_count = lambda: 2;"
+        "pool = _workers.get_reusable_executor;"
+        "_workers.get_reusable_executor = partial(pool, timeout=3600)\n"  # they do not idle out
         "def die(done, total):\n"
-        "    print(*(p.pid for p in psutil.Process().children(recursive=True)), flush=True)\n"
+        "    pids = [str(p.pid) for p in psutil.Process().children(recursive=True)]\n"
+        "    open(sys.argv[1], 'w').write(' '.join(pids))\n"
         "    os.kill(os.getpid(), 9)\n"
         "sweeps.run(**GRID | {'trials': 5000}, jobs=2, progress=die)"
     )
+    temporary, told = tmp_path / "temporary", tmp_path / "pids"
+    temporary.mkdir()
     sweep = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"JOBLIB_TEMP_FOLDER": str(tmp_path)},
-        stdout=subprocess.PIPE,
+        [sys.executable, "-c", code, told],
+        env=os.environ | {"TMPDIR": str(temporary), "JOBLIB_TEMP_FOLDER": str(temporary)},
         stderr=subprocess.DEVNULL,
         check=False,
     )
     assert sweep.returncode == -signal.SIGKILL
-    pids = [int(pid) for pid in sweep.stdout.split()]
+    pids = [int(pid) for pid in told.read_text().split()]
     assert len(pids) >= 3  # two that draw, and one that cleans up after them
 
     def alive(pid):
@@ -281,7 +285,7 @@ def test_what_works_for_a_killed_sweep_ends_with_it(tmp_path):
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [pid for pid in pids if alive(pid)]
-    assert not list(tmp_path.iterdir())
+    assert not list(temporary.iterdir())
 
 
 # --- How many ------------------------------------------------------------------------------------
