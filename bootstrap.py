@@ -103,7 +103,7 @@ def test(options: list[str]) -> list[str]:
         if code != 0:
             sys.exit(code)
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    parallel = ["-n", "auto", "--dist", "loadfile"]
+    parallel = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
     notebooks = ["--nbval-lax", "--nbval-current-env", "notebooks"]
     return [str(PYTHON), "-m", "pytest", *parallel, "w2s_utils", "tests", *notebooks, *options]
 
