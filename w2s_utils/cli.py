@@ -346,8 +346,10 @@ def rank(
                 dict(zip(teachers, watched, strict=False)),
                 watched[-1],
                 files.read_labels(labels, names=True),
-                n=n or min(4 * max(W.shape[1] for W in teachers.values()), len(S) // 2),
-                N=N or 10 * S.shape[1],
+                n=min(4 * max(W.shape[1] for W in teachers.values()), len(S) // 2)
+                if n is None
+                else n,
+                N=10 * S.shape[1] if N is None else N,
                 noise_variance=sigma2,
                 replicates=None if replicates is None else files.read_replicates(replicates),
                 ridge=ridge,

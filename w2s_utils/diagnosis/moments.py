@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from w2s_utils._validate import Array, real_array
 from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.measure.correlation import BLOCKS, rows_needed
-from w2s_utils.measure.spectrum import RELATIVE_RANK, energy_dimension
+from w2s_utils.measure.spectrum import moment_directions
 from w2s_utils.theory.sizes import Sizes
 
 CHUNK = 2**24  # numbers that are read at once, 128 MB as float64
@@ -40,6 +40,8 @@ class Moments:
         whitened weak and strong coordinates along the retained directions, and the labels.
     sizes : (BLOCKS,) ndarray of int
         Rows of each block; row i belongs to block i modulo `BLOCKS`.
+    means : (D,) ndarray
+        Mean of z over all rows.
     spectrum_w, spectrum_s : (width,) ndarray
         Eigenvalues of the features' uncentred second moments, in falling order.
     d_w, d_s : int
@@ -59,6 +61,7 @@ class Moments:
 
     grams: Array
     sizes: NDArray[np.int64]
+    means: Array
     spectrum_w: Array
     spectrum_s: Array
     d_w: int
@@ -126,12 +129,13 @@ def read_moments(
 
     D = d_w + d_s + labels.columns
     grams = np.zeros((BLOCKS, D, D))
-    noise = np.zeros((2, BLOCKS))
+    sums, noise = np.zeros(D), np.zeros((2, BLOCKS))
     for rows in _chunks(len(labels), D):
         y = labels.rows(rows)
         Z = np.empty((len(y), D))
         Z[:, :d_w], Z[:, d_w : d_w + d_s] = (features.whiten(rows, y) for features in sets)
         Z[:, d_w + d_s :] = y
+        sums += Z.sum(axis=0)
         within = None if replicates is None else _within(y, replicates[rows])
         for b in range(BLOCKS):
             mine = slice((b - rows.start) % BLOCKS, None, BLOCKS)
@@ -144,6 +148,7 @@ def read_moments(
     return Moments(
         grams=grams,
         sizes=np.array([len(range(b, len(labels), BLOCKS)) for b in range(BLOCKS)]),
+        means=sums / len(labels),
         spectrum_w=w.spectrum,
         spectrum_s=s.spectrum,
         d_w=d_w,
@@ -174,9 +179,11 @@ class _Set:
 
     def read(self, rows: slice) -> Array:
         X = real_array(self.features[rows], f"{self.name}[{rows.start}:{rows.stop}]", 2)
-        mapped = getattr(self.features, "_mmap", None)
-        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)  # else the whole file counts as our memory
+        # Else the whole file counts as our memory. A private map's pages hold the caller's changes.
+        if isinstance(self.features, np.memmap) and self.features.mode != "c":
+            mapped = getattr(self.features, "_mmap", None)
+            if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
         return X
 
     def add(self, rows: slice, y: Array) -> None:
@@ -194,11 +201,9 @@ class _Set:
             raise ValueError(f"All columns of {self.name} are constant: there is nothing to learn.")
         trace = np.trace(self.moment)
         self.constant = int(constant.sum()), float(self.moment.diagonal()[constant].sum() / trace)
-        variances, directions = np.linalg.eigh(self.moment / rows)
-        self.spectrum = np.maximum(variances[::-1], 0)
-        rank = int(np.sum(self.spectrum > RELATIVE_RANK * self.spectrum.sum()))
-        d = min(energy_dimension(self.spectrum, energy), rank)
-        self.map = np.ascontiguousarray(directions[:, ::-1][:, :d] / np.sqrt(self.spectrum[:d]))
+        self.spectrum, directions = moment_directions(self.moment / rows, energy)
+        kept = self.spectrum[: directions.shape[1]]
+        self.map = np.ascontiguousarray(directions / np.sqrt(kept))
         self.fit = self.map.T @ self.cross / rows
         del self.moment
 
