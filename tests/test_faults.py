@@ -190,7 +190,12 @@ def main():
         text = [o["text"][0] for cell in cells for o in cell.get("outputs", [])]
         (target / f"{notebook.stem}.html").write_text("".join(text))
 """
-BUILD = "import sys; from w2s_utils import cli; cli.fetch = lambda: None; cli.main()"
+BUILD = """
+import os
+from w2s_utils import cli, publish
+cli.fetch, publish.BUILDER = lambda: None, os.environ["BUILDER"]
+cli.main()
+"""
 
 
 @pytest.fixture
@@ -201,8 +206,9 @@ def project(tmp_path, monkeypatch):
     (stand_in / "main.py").write_text(PAGES)
     for folder in (stand_in, stand_in.parent):
         (folder / "__init__.py").touch()
-    here = str(Path(publish.__file__).parents[1])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "path"), here]))
+    builder = f"import sys\nsys.path.insert(0, {str(tmp_path / 'path')!r})\n{publish.BUILDER}"
+    monkeypatch.setattr(publish, "BUILDER", builder)
+    monkeypatch.setenv("BUILDER", builder)
     (tmp_path / ODD_NAME).mkdir()
     return make_project(tmp_path / ODD_NAME)
 
