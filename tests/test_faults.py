@@ -15,10 +15,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -190,7 +192,12 @@ def main():
         text = [o["text"][0] for cell in cells for o in cell.get("outputs", [])]
         (target / f"{notebook.stem}.html").write_text("".join(text))
 """
-BUILD = "import sys; from w2s_utils import cli; cli.fetch = lambda: None; cli.main()"
+BUILD = """
+import os
+from w2s_utils import cli, publish
+cli.fetch, publish.BUILDER = lambda: None, os.environ["BUILDER"]
+cli.main()
+"""
 
 
 @pytest.fixture
@@ -201,8 +208,9 @@ def project(tmp_path, monkeypatch):
     (stand_in / "main.py").write_text(PAGES)
     for folder in (stand_in, stand_in.parent):
         (folder / "__init__.py").touch()
-    here = str(Path(publish.__file__).parents[1])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "path"), here]))
+    builder = f"import sys\nsys.path.insert(0, {str(tmp_path / 'path')!r})\n{publish.BUILDER}"
+    monkeypatch.setattr(publish, "BUILDER", builder)
+    monkeypatch.setenv("BUILDER", builder)
     (tmp_path / ODD_NAME).mkdir()
     return make_project(tmp_path / ODD_NAME)
 
@@ -276,18 +284,78 @@ def test_a_killed_build_leaves_the_last_book_and_the_next_one_finishes(project):
 
 
 def test_what_sphinx_leaves_in_a_killed_build_is_removed_by_the_next(project):
-    pages = project.parent / "path/jupyter_book/cli/main.py"
-    pages.write_text(PAGES.replace("time.sleep(0.1)", "time.sleep(600)"))
     set_number(project, 1)
-    build = start_build(project)
-    wait_until(lambda: list((project / "build").glob("sphinx-*")))
+    build = start_slow_pages(project)
     os.killpg(build.pid, signal.SIGKILL)  # Sphinx, too, which would sleep on
     kill(build)
     assert list((project / "build").glob("sphinx-*"))
-    pages.write_text(PAGES)
+    (project.parent / "path/jupyter_book/cli/main.py").write_text(PAGES)
     assert start_build(project).communicate()[1] == ""
     assert numbers(project) == [1, 2]
     assert not list((project / "build").glob("sphinx-*"))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("to_all", [False, True])
+def test_a_build_that_is_told_to_end_takes_sphinx_and_its_folder_with_it(project, signum, to_all):
+    build = start_slow_pages(project)
+    (os.killpg if to_all else os.kill)(build.pid, signum)
+    _, err = build.communicate(timeout=20)
+    assert build.returncode == 128 + signum
+    assert err.strip().splitlines()[-1] == (
+        "w2s: interrupted. What is finished is kept: the same command goes on from there."
+    )
+    assert not list((project / "build").glob("sphinx-*"))
+    assert not processes_in(project)
+
+
+def test_sphinx_does_not_outlive_a_killed_build(project):
+    kill(start_slow_pages(project))
+    wait_until(lambda: not processes_in(project), 5)
+
+
+def start_slow_pages(project):
+    """Start a build and wait until it is at the pages, where it stays."""
+    pages = project.parent / "path/jupyter_book/cli/main.py"
+    pages.write_text(PAGES.replace("time.sleep(0.1)", "time.sleep(600)"))
+    build = start_build(project)
+    wait_until(lambda: list((project / "build").glob("sphinx-*/_build")))
+    return build
+
+
+def test_a_run_that_is_told_to_end_leaves_no_kernel_and_no_folder(project, monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as short:
+        monkeypatch.setenv("TMPDIR", short)
+        pid_file = slow_notebook(project)
+        run = subprocess.Popen(
+            [sys.executable, "-c", BUILD, "run", "second"],
+            cwd=project, text=True, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        wait_until(lambda: pid_file.exists() and pid_file.read_text())
+        run.terminate()
+        _, err = run.communicate(timeout=20)
+        assert run.returncode == 128 + signal.SIGTERM
+        assert err.strip().splitlines()[-1].startswith("w2s: interrupted.")
+        assert not is_running(int(pid_file.read_text()))
+        assert not list(Path(short).iterdir())
+
+
+def test_a_worker_says_what_happened(project, monkeypatch):
+    """An exception that nobody foresaw; a process that was killed."""
+    told = []
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(publish, "_end_with_parent", lambda: None)
+
+    def fail():
+        raise LookupError("no such thing")
+
+    task = SimpleNamespace(run=fail, notebook=Path("first.ipynb"))
+    publish._run_and_send(task, SimpleNamespace(send=told.append))
+    assert told == ["first.ipynb failed: LookupError: no such thing"]
+    ending = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)"
+    write_notebook(project / "notebooks/first.ipynb", ending)
+    with pytest.raises(BuildError, match=r"first.ipynb failed: .* from outside, by SIGKILL"):
+        build_book(project, report=lambda line: None)
 
 
 def slow_notebook(project):
