@@ -274,7 +274,14 @@ def test_a_seed_fixes_the_result_and_points_do_not_disturb_one_another():
         ({"grid": [(0, 10)]}, "n and N must exceed zero = 0, got 0"),
         ({"grid": [(10.5, 10)]}, "whole numbers"),
         ({"trials": 0}, "trials must exceed zero"),
+        ({"trials": 1.5}, "trials must hold whole numbers"),
+        ({"trials": np.nan}, "trials must be finite"),
+        ({"trials": [1, 2]}, "trials must be one whole number"),
         ({"test_size": 0}, "test_size must exceed zero"),
+        ({"test_size": 0.2}, "test_size must hold whole numbers"),
+        ({"seed": -1}, "seed must be a whole number >= 0, got -1"),
+        ({"seed": None}, "seed must be a whole number >= 0, got None"),
+        ({"grid": [(10,)]}, r"grid must hold points \(n, N\), got \[\(10,\)\]"),
         ({"ridge": -1.0}, "ridge must be finite and >= 0"),
         ({"strong": np.ones((99, 2))}, "strong has 99"),
         ({"weak": np.full((100, 2), np.nan)}, "weak must be finite, got 200"),
@@ -308,3 +315,32 @@ def test_splits_are_those_of_the_sweep():
         teacher = fit_ridge(W[pool[:20]], labels[pool[:20]])
         error = np.mean((W[test] @ teacher - f[test]) ** 2)
         assert frame.loc[trial, "weak"] == pytest.approx(error)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"trials": 0}, "trials must exceed zero"),
+        ({"trials": -1}, "trials must exceed zero"),
+        ({"test_size": 0}, "test_size must exceed zero"),
+        ({"test_size": 100}, "test_size must be below the 100 rows, got 100"),
+        ({"seed": 0.5}, "seed must be a whole number"),
+    ],
+)
+def test_bad_splits_are_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        list(splits(100, **{"trials": 2, "test_size": 40, "seed": 7} | changed))
+
+
+def test_whole_floats_are_whole_numbers():
+    _, W, S, f = gaussian_task(rows=100)
+    arguments = (W, S, {1: noisy(f, 1)}, f)
+    one = probe_sweep(*arguments, [(10, 20)], trials=2, test_size=50, seed=0)
+    two = probe_sweep(*arguments, [[10.0, 20.0]], trials=2.0, test_size=50.0, seed=0)
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_no_teacher_is_refused():
+    _, _, S, f = gaussian_task(rows=100)
+    with pytest.raises(ValueError, match="teachers must hold at least one"):
+        sweep_teachers({}, S, {1: noisy(f, 1)}, f, [(10, 20)], trials=1, test_size=50, seed=0)

@@ -5,6 +5,7 @@ from scipy.special import expit, log_softmax, softmax
 
 from w2s_utils import softmax as probes
 from w2s_utils.metrics import MODELS
+from w2s_utils.probes import risks_at
 from w2s_utils.softmax import class_probabilities, fit_softmax, softmax_sweep
 
 
@@ -208,8 +209,25 @@ def test_grid_has_a_row_a_point_trial_and_measure_and_repeats_with_its_seed():
         ({"grid": [(100, 61)]}, "exceed the 200 rows, got 40 [+] 100 [+] 61 = 201"),
         ({"target": np.ones((200, 2))}, "target must have probabilities"),
         ({"weak": np.ones((199, 2))}, "weak has 199, strong has 200"),
+        ({"grid": []}, "at least one point"),
+        ({"trials": 0}, "trials must exceed zero"),
+        ({"trials": -1}, "trials must exceed zero"),
+        ({"trials": np.nan}, "trials must be finite"),
+        ({"test_size": 0}, "test_size must exceed zero"),
+        ({"test_size": 200}, r"got 200 \+ 60 \+ 100 = 360"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"draw_labels": lambda rng: np.eye(2)[[0] * 100]}, r"shape \(200, 2\), got \(100, 2\)"),
+        ({"draw_labels": lambda rng: np.eye(3)[[0] * 200]}, r"shape \(200, 2\), got \(200, 3\)"),
+        ({"draw_labels": lambda rng: np.ones((200, 2))}, "labels must have probabilities"),
     ],
 )
 def test_bad_grid_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         grid(**changes)
+
+
+def test_risks_of_two_measures_are_not_mixed():
+    frame = grid()
+    with pytest.raises(ValueError, match=r"one measure of \['mse', 'accuracy'\]"):
+        risks_at(frame, 60, 100)
+    assert len(risks_at(frame[frame["measure"] == "mse"], 60, 100).weak) == 3

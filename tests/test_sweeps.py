@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -166,6 +167,18 @@ def test_a_damaged_block_is_drawn_anew(reference, tmp_path, damage):
     assert block.read_bytes() == intact
 
 
+def test_a_block_under_the_name_of_another_is_drawn_anew(reference, tmp_path):
+    sweeps.run(**GRID, checkpoints=tmp_path)
+    one, other, *_ = sorted(tmp_path.glob("*.npy"))
+    intact = other.read_bytes()
+    shutil.copy(one, other)
+    steps = []
+    again = sweeps.run(**GRID, checkpoints=tmp_path, progress=lambda *step: steps.append(step))
+    assert_identical(reference, again)
+    assert steps == [(BLOCKS, BLOCKS)]
+    assert other.read_bytes() == intact
+
+
 @pytest.fixture(scope="module")
 def cluster():
     from distributed import Client, LocalCluster
@@ -261,6 +274,14 @@ def test_saved_table_tells_where_it_comes_from(reference, tmp_path):
         ({"points": [(3.5, 30)]}, "n must hold whole numbers"),
         ({"points": [(30, 0)]}, "N must exceed zero"),
         ({"trials": 1}, "trials must exceed one"),
+        ({"trials": 2.5}, "trials must hold whole numbers"),
+        ({"trials": np.nan}, "trials must be finite"),
+        ({"trials": [20, 30]}, "trials must be one whole number"),
+        ({"trials": 10**12}, "6 cells of 1000000000000 trials take 384,000 GB of memory"),
+        ({"seed": -1}, "seed must be a whole number >= 0, got -1"),
+        ({"seed": 0.5}, "seed must be a whole number >= 0, got 0.5"),
+        ({"jobs": 0}, "jobs must be a number of processes or -1 for one a core, got 0"),
+        ({"jobs": -2}, "jobs must be a number of processes or -1 for one a core, got -2"),
         ({"risk": "train"}, "'population' or 'transductive', got 'train'"),
     ],
 )

@@ -1,10 +1,13 @@
-"""Files that are whole or not there, and arrays whose files vouch for themselves."""
+"""Files that are whole or not there, arrays whose files vouch for themselves, and keys of both."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Mapping
+from importlib.util import resolve_name
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,24 +77,103 @@ def npy_bytes(values: NDArray[Any]) -> bytes:
 
 
 def write_array(path: Path, values: NDArray[Any]) -> None:
-    """Write an .npy file atomically, with the SHA-256 of its content appended.
+    """Write an .npy file atomically, with a SHA-256 of its name and content appended.
 
-    NumPy reads it as any other .npy file.
+    NumPy reads it as any other .npy file. Under another name it does not vouch for itself.
     """
     content = npy_bytes(values)
-    write_atomically(path, content + hashlib.sha256(content).digest())
+    write_atomically(path, content + _hash((path.name, content)))
 
 
 def read_array(path: Path) -> NDArray[Any] | None:
-    """Read what `write_array` wrote; None if it is missing, damaged or altered."""
+    """Read what `write_array` wrote; None if it is missing, damaged, altered or renamed."""
     import numpy as np
 
     try:
         stored = path.read_bytes()
     except FileNotFoundError:
         return None
-    content, digest = stored[:-32], stored[-32:]
-    if hashlib.sha256(content).digest() != digest:
+    content, signature = stored[:-32], stored[-32:]
+    if _hash((path.name, content)) != signature:
         return None
     values: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
     return values
+
+
+def digest(*parts: object) -> str:
+    """SHA-256 of values, as hexadecimal digits: a key of what depends on nothing but them.
+
+    Parameters
+    ----------
+    *parts : array, number, str, bytes, None, Path, or sequence or mapping of such
+        Of a path the content of the file counts, of a mapping not the order. Values of different
+        types, shapes or nesting have different digests.
+
+    Raises
+    ------
+    TypeError
+        If a part is of another type.
+    """
+    return _hash(parts).hex()
+
+
+def _hash(part: object) -> bytes:
+    # Hashes have one length, so that those of a sequence or mapping tell where each part ends.
+    if isinstance(part, Mapping):
+        kind, content = "mapping", b"".join(sorted(_hash(item) for item in part.items()))
+    elif isinstance(part, list | tuple):
+        kind, content = "sequence", b"".join(map(_hash, part))
+    elif isinstance(part, Path):
+        with part.open("rb") as file:
+            kind, content = "file", hashlib.file_digest(file, "sha256").digest()
+    elif isinstance(part, bytes):
+        kind, content = "bytes", part
+    elif part is None or isinstance(part, str | int | float):
+        kind, content = type(part).__name__, repr(part).encode()
+    elif (dtype := getattr(part, "dtype", None)) is not None and not dtype.hasobject:
+        array: Any = part
+        kind, content = f"array {dtype.str} {array.shape}", array.tobytes()
+    else:
+        raise TypeError(f"No digest is defined for {type(part).__name__}.")
+    return hashlib.sha256(f"{kind}:".encode() + content).digest()
+
+
+def code(module: str) -> str:
+    """Digest of the sources of a module and of all that it imports, directly or not, beside it.
+
+    Parameters
+    ----------
+    module : str
+        Its full name. Imports of the package that it is part of are followed, wherever they
+        stand; other packages are known by their versions.
+    """
+    sources: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in sources and (source := _source(name)) is not None:
+            sources[name] = source
+            waiting += [name.rpartition(".")[0], *_imports(name, source)]
+    return digest(sources)
+
+
+def _source(module: str) -> Path | None:
+    """File of a module of this package; None if there is none, as for a function in one."""
+    package, *inner = module.split(".")
+    folder = Path(__file__).parent
+    if package != folder.name:
+        return None
+    place = folder.joinpath(*inner)
+    return next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
+
+
+def _imports(module: str, source: Path) -> Iterator[str]:
+    """Names of all modules that a module may import."""
+    package = module if source.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(source.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = resolve_name("." * node.level + (node.module or ""), package)
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)

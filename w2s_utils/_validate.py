@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 
 import numpy as np
@@ -76,6 +77,24 @@ def sample_size(values: ArrayLike, name: str, more_than: int, why: str) -> Array
     return sizes
 
 
+def count(value: ArrayLike, name: str, more_than: int = 0, why: str = "zero") -> int:
+    """Return one number as `sample_size` does, but as an int."""
+    sizes = sample_size(value, name, more_than, why)
+    if sizes.ndim:
+        raise ValueError(f"{name} must be one whole number, got {value!r}.")
+    return int(np.asarray(value))
+
+
+def seeded(seed: int | np.random.SeedSequence) -> np.random.SeedSequence:
+    """Return the seed sequence of a number; raise ValueError if it is no whole number >= 0."""
+    if isinstance(seed, np.random.SeedSequence):
+        return seed
+    try:
+        return np.random.SeedSequence(operator.index(seed))
+    except (TypeError, ValueError):
+        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}.") from None
+
+
 def variances(values: ArrayLike, name: str, directions: int | None = None) -> Array:
     """Return a feature spectrum as floats above zero, one for each direction of a basis.
 
@@ -113,8 +132,11 @@ def grid_points(
     points = list(grid)
     if not points:
         raise ValueError("grid must hold at least one point (n, N).")
-    sample_size(test_size, "test_size", 0, "zero")
-    sample_size(points, "n and N", 0, "zero")
+    count(test_size, "test_size")
+    sizes = sample_size(points, "n and N", 0, "zero")
+    if sizes.shape[1:] != (2,):
+        raise ValueError(f"grid must hold points (n, N), got {points!r}.")
+    points = [(int(n), int(N)) for n, N in sizes]
     for n, N in points:
         if test_size + n + N > rows:
             raise ValueError(

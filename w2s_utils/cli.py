@@ -194,16 +194,19 @@ def sweep(
                 bar.length = total
                 bar.update(done - bar.pos)
 
-            result = sweeps.run(
-                pairs,
-                [(labels, pseudo) for labels in n for pseudo in N],
-                trials,
-                seed,
-                jobs=jobs,
-                cluster=dask,
-                checkpoints=f"{output}.parts",
-                progress=progress,
-            )
+            try:
+                result = sweeps.run(
+                    pairs,
+                    [(labels, pseudo) for labels in n for pseudo in N],
+                    trials,
+                    seed,
+                    jobs=jobs,
+                    cluster=dask,
+                    checkpoints=f"{output}.parts",
+                    progress=progress,
+                )
+            except sweeps.WorkerError as error:
+                raise publish.BuildError(str(error)) from error
     result.save(output)
     typer.echo(f"{len(result.risks)} cells of {trials} trials: {output}")
 

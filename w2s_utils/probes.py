@@ -11,7 +11,7 @@ from scipy import linalg
 from scipy.linalg import lapack
 
 from w2s_utils._gram import safe_factor
-from w2s_utils._validate import Array, grid_points, real_array, same_rows, sample_size
+from w2s_utils._validate import Array, count, grid_points, real_array, same_rows, seeded
 from w2s_utils.metrics import MODELS, Risks
 
 MIN_COLUMN_SHARE = 1e-8  # of the longest column's length
@@ -181,9 +181,11 @@ def sweep_teachers(
     rows = same_rows(**{titles[name]: W for name, W in weak.items()}, strong=S, target=f)
     _check_ridge(ridge)
     points = grid_points(grid, test_size, rows)
+    if not weak:
+        raise ValueError("teachers must hold at least one.")
     if not labels:
         raise ValueError("labels must hold at least one level.")
-    sample_size(trials, "trials", 0, "zero")
+    trials = count(trials, "trials")
     errors: dict[str, dict[str, list[Array]]] = {
         name: {model: [] for model in MODELS} for name in weak
     }
@@ -226,7 +228,10 @@ def splits(
     rng : numpy Generator
         For the labels of the trial.
     """
-    for child in np.random.SeedSequence(seed).spawn(trials):
+    trials, test_size = count(trials, "trials"), count(test_size, "test_size")
+    if test_size >= rows:
+        raise ValueError(f"test_size must be below the {rows} rows, got {test_size}.")
+    for child in seeded(seed).spawn(trials):
         rng = np.random.default_rng(child)
         order = rng.permutation(rows)
         yield order[:test_size], order[test_size:], rng
@@ -252,7 +257,7 @@ def risks_at(frame: pd.DataFrame, n: int, N: int, level: Hashable = None) -> Ris
     Raises
     ------
     ValueError
-        If the frame has no such point or level, or the level is left open.
+        If the frame has no such point or level, or the level or the measure is left open.
     """
     wanted = (frame["n"] == n) & (frame["N"] == N)
     if "level" in frame:
@@ -262,6 +267,8 @@ def risks_at(frame: pd.DataFrame, n: int, N: int, level: Hashable = None) -> Ris
         if level not in levels:
             raise ValueError(f"level must be one of {levels}, got {level!r}.")
         wanted &= frame["level"] == level
+    if "measure" in frame and frame["measure"].nunique() > 1:
+        raise ValueError(f"Choose one measure of {frame['measure'].unique().tolist()} first.")
     if not wanted.any():
         raise ValueError(f"The grid has no point n = {n}, N = {N}.")
     at = frame[wanted].sort_values("trial")

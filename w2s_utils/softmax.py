@@ -175,7 +175,11 @@ def softmax_sweep(
     points = grid_points(grid, test_size, rows)
     records = []
     for trial, (test, pool, rng) in enumerate(splits(rows, test_size, trials, seed)):
-        labels = draw_labels(rng)
+        labels = _probability_rows(draw_labels(rng), "labels")
+        if labels.shape != target.shape:
+            raise ValueError(
+                f"labels must have the target's shape {target.shape}, got {labels.shape}."
+            )
         for n, N in points:
             some, others = pool[:n], pool[-N:]
             everything = np.concatenate([some, others])

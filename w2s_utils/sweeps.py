@@ -9,13 +9,12 @@ and whether the sweep was interrupted.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
+import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from importlib import metadata
 from itertools import groupby
 from pathlib import Path
@@ -23,16 +22,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+import scipy
 from threadpoolctl import threadpool_limits
 
-from w2s_utils import metrics, principal, probes
-from w2s_utils._files import read_array, write_array, write_atomically
-from w2s_utils._validate import Array, sample_size
+from w2s_utils import metrics
+from w2s_utils._files import code, digest, read_array, write_array, write_atomically
+from w2s_utils._validate import Array, count, seeded
+from w2s_utils._workers import WorkerError as WorkerError  # for those who catch it
+from w2s_utils._workers import compute
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.principal import PrincipalCoordinates
-from w2s_utils.simulation import direct, wishart
+from w2s_utils.simulation import wishart
 from w2s_utils.theory.exact import RiskKind
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
 
 BLOCK = 100  # trials that are drawn, sent and kept together
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+VERSIONS = {
+    "python": platform.python_version(),
+    "w2s-utils": metadata.version("w2s-utils"),
+    "numpy": np.__version__,
+    "scipy": scipy.__version__,
+}
+_CODE = code(__name__)  # at import: of what runs here, not of a file that was edited since
 
 
 class Cell(NamedTuple):
@@ -129,10 +138,11 @@ def run(
     seed : int
     risk : {"population", "transductive"}
     jobs : int
-        Processes on this machine; -1 for one a core.
+        Processes on this machine, at most one a core; -1 for one a core.
     cluster : str or distributed.Client, optional
         A Dask scheduler, or its address such as ``"tcp://10.0.0.1:8786"``, to draw there instead;
-        its workers need this package. Needs the extra ``w2s-utils[cluster]``.
+        its workers need the same versions of Python, numpy, scipy and this package. Needs the
+        extra ``w2s-utils[cluster]``.
     checkpoints : str or Path, optional
         Folder in which each finished block is kept. A sweep that finds a block there, drawn by
         the same code from the same pair and seed and unaltered since, does not draw it again.
@@ -146,8 +156,12 @@ def run(
     Raises
     ------
     ValueError
-        If there is no pair or point, a size is not a positive integer, trials < 2, or `risk` is
-        unknown.
+        If there is no pair or point, a size is not a positive integer, trials < 2, `seed` is
+        negative, `jobs` is neither -1 nor positive, `risk` is unknown, or the risks of all trials
+        would not fit into the memory.
+    WorkerError
+        If a worker computes with other code or versions than this process, or the workers are
+        lost. Blocks finished before are kept in `checkpoints`.
 
     Examples
     --------
@@ -155,16 +169,15 @@ def run(
     >>> bool(sweep.risks["paper", 400, 4000].student.mean() < 2e-3)
     True
     """
-    points = list(points)
+    points = [(count(n, "n"), count(N, "N")) for n, N in points]
     if not (pairs and points):
         raise ValueError("A sweep needs at least one pair and one point (n, N).")
-    for n, N in points:
-        sample_size(n, "n", 0, "zero")
-        sample_size(N, "N", 0, "zero")
-    sample_size(trials, "trials", 1, "one")
+    trials = count(trials, "trials", 1, "one")
+    seeded(seed)
     if risk not in ("population", "transductive"):
         raise ValueError(f"risk must be 'population' or 'transductive', got {risk!r}.")
-    cells = dict.fromkeys(Cell(name, int(n), int(N)) for name in pairs for n, N in points)
+    cells = dict.fromkeys(Cell(name, n, N) for name in pairs for n, N in points)
+    _check_memory(len(cells), trials)
     blocks = [
         _Block(cell, pairs[cell.pair].principal, start, min(BLOCK, trials - start), seed, risk)
         for cell in cells
@@ -173,7 +186,7 @@ def run(
     folder = None if checkpoints is None else Path(checkpoints)
     drawn = {} if folder is None else _load(blocks, folder)
     missing = [block for block in blocks if block.key not in drawn]
-    for key, risks in _draw(missing, jobs, cluster):
+    for key, risks in compute(_Block.draw, missing, _about, jobs, cluster):
         if folder is not None:
             write_array(folder / f"{key}.npy", risks)
         drawn[key] = risks
@@ -187,7 +200,7 @@ def run(
         trials,
         seed,
         risk,
-        _versions(),
+        VERSIONS,
     )
 
 
@@ -204,13 +217,9 @@ class _Block:
 
     @cached_property
     def key(self) -> str:
-        """Hash of all that the block's numbers depend on."""
-        parts = [*vars(self.coordinates).values(), *self.cell, self.start, self.trials, self.seed]
-        digest = hashlib.sha256(f"{self.risk} {_code()}".encode())
-        for part in parts:
-            data = part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
-            digest.update(len(data).to_bytes(8, "big") + data)
-        return digest.hexdigest()
+        """Digest of all that the block's numbers depend on."""
+        parts = vars(self.coordinates), self.cell, self.start, self.trials, self.seed, self.risk
+        return digest(_about(), *parts)
 
     def draw(self) -> tuple[str, Array]:
         """Return the key and the (4, trials) risks."""
@@ -227,24 +236,6 @@ class _Block:
                 self.risk == "transductive",
             )
         return self.key, np.array([getattr(risks, model) for model in MODELS])
-
-
-def _draw(
-    blocks: list[_Block], jobs: int, cluster: str | Client | None
-) -> Iterator[tuple[str, Array]]:
-    """Draw the blocks and give each as soon as it is finished."""
-    if cluster is None:
-        yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            delayed(_Block.draw)(block) for block in blocks
-        )
-        return
-    from distributed import Client, as_completed
-
-    with Client(cluster) if isinstance(cluster, str) else nullcontext(cluster) as client:
-        # If a worker dies, the scheduler gives its blocks to another one.
-        futures = client.map(_Block.draw, blocks, pure=False)
-        for _, result in as_completed(futures, with_results=True):
-            yield result
 
 
 def _load(blocks: list[_Block], folder: Path) -> dict[str, Array]:
@@ -286,13 +277,16 @@ def _row(
     }
 
 
-@cache
-def _code() -> str:
-    """Fingerprint of the code that draws, and of the libraries it draws with."""
-    sources = [inspect.getsource(module) for module in (direct, principal, probes, wishart)]
-    return hashlib.sha256(repr((sources, _versions())).encode()).hexdigest()
+def _check_memory(cells: int, trials: int) -> None:
+    needed = 2 * len(MODELS) * 8 * cells * trials  # as blocks, and joined
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise ValueError(
+            f"{cells} cells of {trials} trials take {needed / 1e9:,.0f} GB of memory, this machine "
+            f"has {there / 1e9:,.0f} GB: ask for fewer."
+        )
 
 
-def _versions() -> dict[str, str]:
-    packages = ("w2s-utils", "numpy", "scipy")
-    return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}
+def _about() -> dict[str, str]:
+    """What this process draws with."""
+    return {"the code of w2s_utils": _CODE[:16], **VERSIONS}

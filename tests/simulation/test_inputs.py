@@ -129,6 +129,10 @@ def test_heavy_tails_move_the_teachers_risk_unless_the_coordinates_are_mixed():
             "n must exceed zero",
         ),
         (
+            lambda: simulate_inputs(generic_pair(), 9, 9, 2, -1, inputs.gaussian),
+            "seed must be a whole number >= 0, got -1",
+        ),
+        (
             lambda: simulate_inputs(generic_pair(), 9, 9, 2, 0, inputs.gaussian, "train"),
             "'population' or 'transductive', got 'train'",
         ),

@@ -53,6 +53,9 @@ def test_same_seed_same_risks():
         ({"n": 19}, "n must exceed d_w - 1 = 19, got 19"),
         ({"N": 11}, "N must exceed d_s - 1 = 11, got 11"),
         ({"trials": 0}, "trials must exceed zero"),
+        ({"trials": np.nan}, "trials must be finite"),
+        ({"trials": [2, 3]}, "trials must be one whole number"),
+        ({"seed": 0.5}, "seed must be a whole number >= 0, got 0.5"),
     ],
 )
 def test_bad_arguments_are_refused(changed, message):

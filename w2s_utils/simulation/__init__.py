@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from w2s_utils._validate import sample_size
+from w2s_utils._validate import count, seeded
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import direct, wishart
@@ -57,8 +57,8 @@ def simulate(
     """
     if method not in ("wishart", "direct"):
         raise ValueError(f"method must be 'wishart' or 'direct', got {method!r}.")
-    transductive = _checked(n, N, trials, risk)
-    rng = np.random.default_rng(seed)
+    n, N, trials, transductive = _checked(n, N, trials, risk)
+    rng = np.random.default_rng(seeded(seed))
     if method == "direct":
         return direct.risks(pair, n, N, trials, rng, transductive)
     return wishart.risks(pair.principal, n, N, trials, rng, transductive)
@@ -98,14 +98,13 @@ def simulate_inputs(
     ValueError
         If a count is not a positive integer, or `risk` is unknown.
     """
-    transductive = _checked(n, N, trials, risk)
-    return direct.risks(pair, n, N, trials, np.random.default_rng(seed), transductive, inputs)
+    n, N, trials, transductive = _checked(n, N, trials, risk)
+    rng = np.random.default_rng(seeded(seed))
+    return direct.risks(pair, n, N, trials, rng, transductive, inputs)
 
 
-def _checked(n: int, N: int, trials: int, risk: str) -> bool:
-    """Check the arguments; return whether the risk is transductive."""
-    for name, count in (("n", n), ("N", N), ("trials", trials)):
-        sample_size(count, name, 0, "zero")
+def _checked(n: int, N: int, trials: int, risk: str) -> tuple[int, int, int, bool]:
+    """Return the counts and whether the risk is transductive."""
     if risk not in ("population", "transductive"):
         raise ValueError(f"risk must be 'population' or 'transductive', got {risk!r}.")
-    return risk == "transductive"
+    return count(n, "n"), count(N, "N"), count(trials, "trials"), risk == "transductive"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from w2s_utils._validate import Array, ridges, sample_size, variances
+from w2s_utils._validate import Array, count, ridges, seeded, variances
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import wishart
@@ -58,8 +58,7 @@ def simulate_ridge(
     :math:`\frac1m\|Rw-Q^\top y\|^2 + \alpha\|w\|^2` by a constant, whatever number of rows R has:
     m remains the number of samples. See `simulation.wishart`.
     """
-    for name, count in (("n", n), ("N", N), ("trials", trials)):
-        sample_size(count, name, 0, "zero")
+    n, N, trials = count(n, "n"), count(N, "N"), count(trials, "trials")
     alpha_w, alpha_s = np.broadcast_arrays(ridges(alpha_w, "alpha_w"), ridges(alpha_s, "alpha_s"))
     scale_w = np.sqrt(variances(spectrum_w, "spectrum_w", pair.d_w))
     scale_s = np.sqrt(variances(spectrum_s, "spectrum_s", pair.d_s))
@@ -71,7 +70,7 @@ def simulate_ridge(
     beta = columns[:, -1:]
     label_map = np.vstack([beta, [[np.sqrt(pair.noise_variance)]]])
     weak_ridges, strong_ridges = alpha_w.ravel(), alpha_s.ravel()
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seeded(seed))
 
     def trial() -> list[Array]:
         """Risks of the four models, one for each pair of ridges."""

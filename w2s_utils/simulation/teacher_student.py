@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from w2s_utils._validate import Array, sample_size
+from w2s_utils._validate import Array, count, seeded
 from w2s_utils.pair import GaussianPair
 
 BATCH_ELEMENTS = 2**18  # of float64 held at once
@@ -55,10 +55,9 @@ def simulate_teacher_student(
     >>> bool(abs(weak.mean() / (pair.rho_w + 1e-2 * 200 / 10**8) - 1) < 1e-4)
     True
     """
-    sample_size(n, "n", pair.d_w - 1, "d_w - 1")
-    sample_size(N, "N", pair.d_s - 1, "d_s - 1")
-    sample_size(trials, "trials", 0, "zero")
-    rng = np.random.default_rng(seed)
+    n, N = count(n, "n", pair.d_w - 1, "d_w - 1"), count(N, "N", pair.d_s - 1, "d_s - 1")
+    trials = count(trials, "trials")
+    rng = np.random.default_rng(seeded(seed))
     risks = np.empty((2, trials))
     batch = max(1, BATCH_ELEMENTS // (pair.d_w + pair.d_s))
     for done in range(0, trials, batch):

@@ -1,0 +1,205 @@
+"""Work in other processes, here or on a Dask cluster: every answer says what computed it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from joblib import cpu_count
+from joblib.externals.loky import get_reusable_executor
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+PATIENCE = 10.0
+"""Seconds to wait for a scheduler, or for its first or next worker."""
+
+AHEAD = 500
+"""Tasks that a cluster holds at once: enough for as many threads."""
+
+_GO_ON = "What is finished is kept: the same call goes on from there."
+
+
+class WorkerError(RuntimeError):
+    """Work was lost, or was done by something else than this process; a sentence says what."""
+
+
+class _Answer(NamedTuple):
+    worker: str
+    about: Mapping[str, str]
+    result: Any
+
+
+def compute(
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    about: Callable[[], Mapping[str, str]],
+    jobs: int,
+    cluster: str | Client | None,
+) -> Iterator[Result]:
+    """Give each result as soon as it is there, if it was computed by the same code as here.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, applied to each task.
+    tasks : sequence
+    about : callable
+        Says what a process computes with: versions, by name. It is asked beside each result.
+    jobs : int
+        Processes on this machine, at most one a core and one a task; -1 for one a core.
+    cluster : str or distributed.Client or None
+        Where to compute instead.
+
+    Raises
+    ------
+    ValueError
+        If `jobs` is neither -1 nor positive.
+    WorkerError
+        If a worker computes with other code or versions, or work was lost.
+    """
+    if jobs != -1 and jobs < 1:
+        raise ValueError(f"jobs must be a number of processes or -1 for one a core, got {jobs}.")
+    answer = partial(_answer, work, about)
+    here = about()
+    answers = _local(answer, tasks, jobs) if cluster is None else _remote(answer, tasks, cluster)
+    with closing(answers):
+        for worker, there, result in answers:
+            if there != here:
+                different = " and ".join(
+                    f"{name} {there.get(name, 'missing')} instead of {here.get(name, 'missing')}"
+                    for name in sorted({*here, *there})
+                    if there.get(name) != here.get(name)
+                )
+                raise WorkerError(
+                    f"The worker {worker} computes with {different}: nothing of its work was kept. "
+                    "Start it anew, with the same packages as here."
+                )
+            yield result
+
+
+def _answer(work: Callable[[Any], Any], about: Callable[[], Mapping[str, str]], task: Any) -> Any:
+    return _Answer(f"{os.getpid()} on {socket.gethostname()}", about(), work(task))
+
+
+def _local(answer: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Generator[Any]:
+    processes = min(cpu_count() if jobs == -1 else jobs, cpu_count(), len(tasks))
+    if processes < 2:
+        yield from map(answer, tasks)
+        return
+    pool = get_reusable_executor(processes, initializer=_end_with, initargs=(os.getpid(),))
+    wait = partial(futures.wait, return_when="FIRST_COMPLETED")
+    try:
+        yield from _as_finished(partial(pool.submit, answer), wait, tasks, 2 * processes)
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            f"A process of this work was ended from outside; is the memory full? {_GO_ON}"
+        ) from error
+
+
+def _end_with(parent: int) -> None:
+    """Let this process end when its parent is killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _remote(
+    answer: Callable[[Any], Any], tasks: Sequence[Any], cluster: str | Client
+) -> Generator[Any]:
+    try:
+        import distributed
+    except ImportError as missing:
+        raise ImportError(
+            f"A cluster needs the package {missing.name}: install w2s-utils[cluster]."
+        ) from missing
+    try:
+        if isinstance(cluster, str):
+            # What Dask would log, with a traceback, becomes a sentence below.
+            logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            with distributed.Client(cluster, timeout=PATIENCE) as client:
+                yield from _submitted(client, answer, tasks)
+        else:
+            yield from _submitted(cluster, answer, tasks)
+    except WorkerError:
+        raise
+    except futures.CancelledError as error:
+        raise WorkerError(f"The Dask scheduler was lost. {_GO_ON}") from error
+    except Exception as error:  # of Dask's, or of a worker that lacks a package
+        reason = f"{type(error).__name__}: {error}".rstrip(". ")
+        raise WorkerError(f"The Dask cluster failed with {reason}. {_GO_ON}") from error
+
+
+def _submitted(
+    client: Client, answer: Callable[[Any], Any], tasks: Sequence[Any]
+) -> Generator[Any]:
+    import distributed
+
+    module = _answer.__module__
+
+    def lacks() -> str | None:  # as an inner function sent whole: a worker may lack this package
+        from importlib import import_module
+
+        try:
+            import_module(module)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    for worker, reason in client.run(lacks).items():
+        if reason is not None:
+            raise WorkerError(f"The Dask worker {worker} cannot import {module}: {reason}.")
+
+    def wait(running: set[Any]) -> Any:
+        while True:
+            try:
+                return distributed.wait(running, PATIENCE, "FIRST_COMPLETED")
+            except TimeoutError as error:
+                if not client.nthreads():
+                    address = client.scheduler_info()["address"]
+                    raise WorkerError(
+                        f"The Dask scheduler at {address} has no workers; start some with "
+                        f"`dask worker {address}`. {_GO_ON}"
+                    ) from error
+
+    # If a worker dies, the scheduler gives its tasks to another one.
+    return _as_finished(partial(client.submit, answer, pure=False), wait, tasks, AHEAD)
+
+
+def _as_finished(
+    submit: Callable[[Any], Any],
+    wait: Callable[[set[Any]], Any],
+    tasks: Sequence[Any],
+    ahead: int,
+) -> Generator[Any]:
+    """Results of futures, of which few are there at once."""
+    waiting = iter(tasks)
+    running: set[Any] = set()
+    try:
+        while True:
+            running |= {submit(task) for task in islice(waiting, ahead - len(running))}
+            if not running:
+                return
+            done, running = wait(running)
+            for future in sorted(done, key=lambda future: future.exception() is not None):
+                yield future.result()
+    finally:
+        for future in running:
+            future.cancel()
