@@ -208,7 +208,7 @@ def _tails(d: Diagnosis) -> list[str]:
 def _intercept(moments: Moments) -> list[str]:
     """What a constant would explain of the residuals, which the features do not."""
     d_w, D = moments.d_w, moments.d_w + moments.d_s
-    moment, means = moments.grams.sum(axis=0) / moments.rows, moments.means
+    moment, means = moments.whole(), moments.means
     found = []
     for name, part in (("weak", slice(d_w)), ("strong", slice(d_w, D))):
         fit = np.linalg.solve(moment[part, part], np.column_stack([moment[part, D:], means[part]]))
