@@ -743,6 +743,8 @@ def _publish(root: Path, profile: str, tasks: Sequence[Task], link: Path) -> Pat
     }
     (source / "build.json").write_text(json.dumps(facts), encoding="utf-8")
 
+    for left in source.parent.glob("sphinx-*"):  # by a killed build
+        shutil.rmtree(left, ignore_errors=True)
     # A book is named by all that went into it, so one that is there need not be built again.
     environment = tasks[0].environment if tasks else environment_key()
     book = build / "books" / _digest(_tree_digest(source), environment)[:16]
@@ -759,8 +761,6 @@ def _publish(root: Path, profile: str, tasks: Sequence[Task], link: Path) -> Pat
 
 
 def _run_jupyter_book(source: Path, book: Path) -> None:
-    for left in source.parent.glob("sphinx-*"):  # by a killed build
-        shutil.rmtree(left, ignore_errors=True)
     # Always a new folder: Sphinx forgets the warnings of pages it does not read again, and that of
     # a killed build may still be running.
     with tempfile.TemporaryDirectory(prefix="sphinx-", dir=source.parent) as workspace:
