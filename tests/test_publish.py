@@ -1,11 +1,13 @@
 """The publisher on a tiny but real book."""
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from importlib import metadata
@@ -102,6 +104,143 @@ def test_kernel_is_this_interpreter_with_one_thread_and_no_foreign_settings(
     )
     execute(source, {}, tmp_path / "a.ipynb")
     assert outputs(tmp_path / "a.ipynb") == [f"{sys.executable} 1 {source.parent}\n"]
+
+
+SURROUNDINGS = """import locale, os, sys, matplotlib
+print(matplotlib.get_backend(), matplotlib.rcParams["lines.linewidth"])
+print(sorted(set(globals()) & {"intruder"}), locale.getpreferredencoding())
+print(sorted(name for name in os.environ if os.environ[name] == "foreign"), "foreign" in sys.path)
+print(os.environ["MKL_NUM_THREADS"])"""
+
+
+def test_the_callers_environment_does_not_enter_the_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_notebook(tmp_path / "notebooks/a.ipynb", SURROUNDINGS)
+    execute(source, {}, tmp_path / "plain.ipynb")
+    (tmp_path / "startup.py").write_text("intruder = 1")
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 77")
+    for name in ("PYTHONSTARTUP", "MATPLOTLIBRC", "MPLCONFIGDIR", "XDG_CONFIG_HOME", "JUPYTER_PATH",
+                 "JUPYTER_CONFIG_DIR", "IPYTHONDIR", "IPYTHON_CONFIG"):  # fmt: skip
+        monkeypatch.setenv(name, str(tmp_path / "startup.py" if "START" in name else tmp_path))
+    for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "OMP_SCHEDULE", "LANG", "TZ", "W2S"):
+        monkeypatch.setenv(name, "foreign")
+    for name in ("LC_ALL", "MKL_NUM_THREADS", "MPLBACKEND"):
+        monkeypatch.setenv(name, {"LC_ALL": "POSIX", "MPLBACKEND": "Agg"}.get(name, "7"))
+    execute(source, {}, tmp_path / "foreign.ipynb")
+    assert (tmp_path / "foreign.ipynb").read_bytes() == (tmp_path / "plain.ipynb").read_bytes()
+    assert outputs(tmp_path / "plain.ipynb")[0].splitlines() == [
+        "module://matplotlib_inline.backend_inline 1.5", "[] utf-8", "[] False", "1"
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short path."""
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("unusable", ["long" * 30, "absent", "\u0435" * 40])
+def test_sockets_go_where_their_paths_are_short_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unusable: str
+) -> None:
+    folder = tmp_path / unusable
+    if unusable != "absent":
+        folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # found before, maybe
+    execute(write_notebook(tmp_path / "a.ipynb", "print(n)"), {}, tmp_path / "out.ipynb")
+    assert outputs(tmp_path / "out.ipynb") == ["1\n"]
+    assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_without_a_place_for_sockets_it_is_said_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "TEMPORARY", ["/proc/absent"])  # not even root can make it
+    monkeypatch.setenv("TMPDIR", "/" + "long" * 30)
+    source = write_notebook(tmp_path / "a.ipynb")
+    with pytest.raises(PublishError, match=r"^No folder .* set TMPDIR to one that can be written"):
+        execute(source, {}, tmp_path / "out.ipynb")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ipynb"]
+
+
+def test_what_killed_kernels_left_is_removed_and_what_is_in_use_stays(
+    tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the files that a notebook left in the folder for temporary files."""
+    monkeypatch.setenv("TMPDIR", str(short))
+    for name in ("w2s-kernel-left", "w2s-kernel-used", "w2s-report"):
+        (short / name).mkdir()
+    held = os.open(short / "w2s-kernel-used", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    source = write_notebook(tmp_path / "a.ipynb", "import tempfile; tempfile.mkdtemp()")
+    execute(source, {}, tmp_path / "out.ipynb")
+    os.close(held)
+    assert {path.name for path in short.iterdir()} == {"w2s-kernel-used", "w2s-report"}
+
+
+@pytest.mark.parametrize("minor", [0, 2, 4])
+def test_notebook_of_an_earlier_format_gets_ids_that_stay(tmp_path: Path, minor: int) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", "print(n)", "1 / 0")
+    content = json.loads(source.read_text()) | {"nbformat_minor": minor}
+    for cell in content["cells"]:
+        del cell["id"]
+    source.write_text(json.dumps(content))
+    with pytest.raises(BuildError, match=r"cell 4 of 4 \(id cell-4\): ZeroDivisionError"):
+        execute(source, {}, tmp_path / "out.ipynb")
+    content["cells"].pop()
+    source.write_text(json.dumps(content))
+    for name in ("a.out", "b.out"):
+        execute(source, {"n": 3}, tmp_path / name)
+    assert (tmp_path / "a.out").read_bytes() == (tmp_path / "b.out").read_bytes()
+    ids = [cell.id for cell in nbformat.read(tmp_path / "a.out", as_version=4).cells]
+    assert ids == ["cell-1", "cell-2", "injected-parameters", "cell-3"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"nbformat": 3}, "it is not of format 4; open it in Jupyter and save it"),
+        ({"metadata": 3}, "3 is not of type 'object'"),
+    ],
+)
+def test_notebook_of_another_format_is_one_sentence(
+    tmp_path: Path, changed: dict[str, object], message: str
+) -> None:
+    source = write_notebook(tmp_path / "a.ipynb")
+    source.write_text(json.dumps(json.loads(source.read_text()) | changed))
+    with pytest.raises(PublishError, match=f"cannot be read as a notebook: {message}") as caught:
+        execute(source, {}, tmp_path / "out.ipynb")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["import sys; sys.exit(0)", "raise SystemExit", "exit()", "quit", "get_ipython().ask_exit()",
+     "raise SystemExit(3)", "import sys; sys.exit('words')", "import os; os._exit(0)"],
+)  # fmt: skip
+@pytest.mark.parametrize("rest", [["print(n)"], []])
+def test_a_cell_that_ends_the_notebook_is_its_failure(
+    tmp_path: Path, end: str, rest: list[str]
+) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", end, *rest)
+    place = rf"a.ipynb failed, cell 3 of {3 + len(rest)} \(id cell-0\): "
+    why = r"(it ends the notebook, by exit, quit or SystemExit|SystemExit: (3|words)|.* died)"
+    with pytest.raises(BuildError, match=place + why):
+        execute(source, {}, tmp_path / "out.ipynb")
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_a_cell_may_show_how_something_exits(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", "raise SystemExit", "print(n)")
+    content = nbformat.read(source, as_version=4)
+    content.cells[2].metadata["tags"] = ["raises-exception"]
+    nbformat.write(content, source)
+    execute(source, {}, tmp_path / "out.ipynb")
+    executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0].text == "1\n"
 
 
 def test_executed_notebook_is_the_same_in_every_run(tmp_path: Path) -> None:
@@ -249,13 +388,14 @@ def test_a_change_of_one_function_in_any_module_makes_every_notebook_stale(
     shutil.copytree(REAL_PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(publish, "PACKAGE", copy)
     monkeypatch.setattr(metadata, "distributions", lambda: [])  # slow, and tested above
-    source = write_notebook(tmp_path / "a.ipynb", "print(n)")
+    source = write_notebook(tmp_path / "notebooks/a.ipynb", "print(n)")
 
     def task() -> Task:
         return Task(source, {}, tmp_path / "executed.ipynb", publish.environment_key())
 
     task().output.write_text("done")
-    stamp = {"key": task().key(), "sha256": hashlib.sha256(b"done").hexdigest()}
+    sha256 = hashlib.sha256(b"done").hexdigest()
+    stamp = {"key": task().key(), "sha256": sha256, "seconds": 1.0}
     task().stamp.write_text(json.dumps(stamp))
     files = [*copy.rglob("*.py"), *copy.rglob("*.json")]
     assert len(files) > 40
@@ -273,7 +413,18 @@ def test_a_change_of_one_function_in_any_module_makes_every_notebook_stale(
     assert len(keys) == len(files)
 
 
-@pytest.mark.parametrize("damage", ["truncate", "alter", "delete", "delete stamp", "spoil stamp"])
+def test_key_depends_on_what_a_kernel_finds_beside_the_notebook(task: Task) -> None:
+    keys = {task.key()}
+    for name in ("helper.py", "matplotlibrc"):
+        (task.notebook.parent / name).touch()
+        keys.add(task.key())
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["truncate", "alter", "delete", "delete stamp", "spoil stamp", "flip a bit", "other type"],
+)
 def test_damaged_output_is_not_taken_for_done(task: Task, damage: str) -> None:
     assert not task.is_done()
     task.run()
@@ -287,6 +438,10 @@ def test_damaged_output_is_not_taken_for_done(task: Task, damage: str) -> None:
         task.output.unlink()
     elif damage == "delete stamp":
         task.stamp.unlink()
+    elif damage == "flip a bit":
+        task.stamp.write_text(task.stamp.read_text().replace("seconds", "reconds"))
+    elif damage == "other type":
+        task.stamp.write_text(f"[{task.stamp.read_text()}]")
     else:
         task.stamp.write_text("{")
     assert not task.is_done()

@@ -46,7 +46,7 @@ def started():
 @pytest.fixture
 def scheduler():
     """A scheduler without workers."""
-    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         yield cluster.scheduler_address
 
 
@@ -195,7 +195,7 @@ def test_the_last_worker_is_lost(started, scheduler, tmp_path, monkeypatch, refe
 def test_a_worker_is_lost_where_nothing_is_tried_again(tmp_path, reference):
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         (pid,) = client.run(os.getpid).values()

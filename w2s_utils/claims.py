@@ -1,14 +1,35 @@
-"""The ledger: what each chapter measured of the paper's claims, and the verdict."""
+"""The ledger: what each chapter measured of the paper's claims, and the verdict.
+
+>>> from w2s_utils import claims
+>>> from w2s_utils.metrics import Estimate
+>>> real = claims.on("real")
+>>> claims.verdict(real.clearly_above(5, "PGR rises with N", Estimate(0.21, 0.05)))
+'holds'
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from html import escape
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from w2s_utils.metrics import Estimate
+from w2s_utils.thresholds import (
+    AGREES,
+    CLEARLY,
+    CORRELATED,
+    DIFFERS,
+    SAME_LAW,
+    SAME_ORDER,
+    tolerance,
+)
 
 CLAIMS = {
     1: "W2S finetuning can be analysed as ridgeless regression on low-dimensional features.",
@@ -88,6 +109,89 @@ class Finding:
         if self.relation == "near":
             return f"{self.expected:.4g} ± {self.tolerance:.2g}"
         return f"{self.relation} {self.expected:.4g}"
+
+
+Found = Estimate | float | Iterable[Estimate | float]
+
+
+@dataclass(frozen=True)
+class on:  # read as a word: claims.on("real")
+    """Words for findings: what is compared, and how surely; `thresholds` holds the limits.
+
+    Every word takes the number of the claim and the statement first. `found` is an estimate, its
+    z-score, or several of either, of which the one that speaks least for the statement counts.
+
+    Attributes
+    ----------
+    data : {"synthetic", "real"}
+        What is measured.
+    """
+
+    data: Data
+
+    def above(self, claim: int, statement: str, value: float, level: float) -> Finding:
+        """State that a number lies above a level that the claim names."""
+        return Finding(claim, statement, value, level, "above", data=self.data)
+
+    def below(self, claim: int, statement: str, value: float, level: float) -> Finding:
+        """State that a number lies below a level that the claim names."""
+        return Finding(claim, statement, value, level, "below", data=self.data)
+
+    def clearly_above(
+        self, claim: int, statement: str, found: Found, than: float = 0, by: float = CLEARLY
+    ) -> Finding:
+        """State that `found` exceeds `than` by more than `by` standard errors."""
+        return self.above(claim, statement, _z_score(found, than, np.min), by)
+
+    def clearly_below(self, claim: int, statement: str, found: Found) -> Finding:
+        """State that `found` is negative by more than its error explains."""
+        return self.below(claim, statement, _z_score(found, 0, np.max), -CLEARLY)
+
+    def not_above(self, claim: int, statement: str, found: Found, by: float = CLEARLY) -> Finding:
+        """State that `found` does not exceed zero by more than `by` standard errors."""
+        return self.below(claim, statement, _z_score(found, 0, np.max), by)
+
+    def not_below(self, claim: int, statement: str, found: Found) -> Finding:
+        """State that `found` is not clearly negative."""
+        return self.above(claim, statement, _z_score(found, 0, np.min), -CLEARLY)
+
+    def agrees(
+        self, claim: int, statement: str, z_scores: ArrayLike, within: float = AGREES
+    ) -> Finding:
+        """State that measurements differ from their theory by no more than their errors explain."""
+        return self.below(claim, statement, np.abs(z_scores).max(), within)
+
+    def near(
+        self, claim: int, statement: str, found: Estimate | float, expected: float, how: str = ""
+    ) -> Finding:
+        """State that a number is the expected one, within its error and a tolerance."""
+        estimate = found if isinstance(found, Estimate) else Estimate(found, 0)
+        within = (tolerance(how) if how else 0) + AGREES * estimate.standard_error
+        return Finding(claim, statement, estimate.value, expected, "near", within, self.data)
+
+    def matches(self, claim: int, statement: str, distance: float, how: str) -> Finding:
+        """State that a (relative) distance is within one of the tolerances."""
+        return self.below(claim, statement, distance, tolerance(how))
+
+    def differs(self, claim: int, statement: str, distance: float) -> Finding:
+        """State that a relative distance is one that matters."""
+        return self.above(claim, statement, distance, DIFFERS)
+
+    def never(self, claim: int, statement: str, count: int) -> Finding:
+        """State that something did not happen."""
+        return self.below(claim, statement, count, 1)
+
+    def same_law(self, claim: int, statement: str, p_values: ArrayLike) -> Finding:
+        """State that no test tells two distributions apart."""
+        return self.above(claim, statement, np.min(p_values), SAME_LAW)
+
+    def correlates(self, claim: int, statement: str, rank_correlation: float) -> Finding:
+        """State that one quantity goes with another."""
+        return self.above(claim, statement, rank_correlation, CORRELATED)
+
+    def same_order(self, claim: int, statement: str, rank_correlation: float) -> Finding:
+        """State that two quantities order the cases alike."""
+        return self.above(claim, statement, rank_correlation, SAME_ORDER)
 
 
 @dataclass(frozen=True)
@@ -217,6 +321,11 @@ def overall(findings: Iterable[Finding | NotTested]) -> str:
     return {True: "holds", False: "does not hold", None: "not tested"}[
         verdicts.pop() if verdicts else None
     ]
+
+
+def _z_score(found: Found, than: float, weakest: Callable[[ArrayLike], float]) -> float:
+    several = found if isinstance(found, Iterable) else [found]
+    return weakest([f.z_score(than) if isinstance(f, Estimate) else f for f in several])
 
 
 def _check(claim: int, data: str) -> None:

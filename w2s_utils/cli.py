@@ -1,15 +1,17 @@
 """The command ``w2s``: build the book, run a notebook, a sweep or a diagnosis, fetch data.
 
 Exit codes: 0 success, 1 a notebook, the book or a download failed, 2 the request was wrong,
-130 interrupted.
+130 interrupted, 143 or 129 ended by SIGTERM or SIGHUP.
 """
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from shutil import rmtree
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -17,8 +19,8 @@ from typer.core import TyperCommand
 
 from w2s_utils import publish
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as typer sets it."""
+INTERRUPTED = {130, 128 + signal.SIGTERM, 128 + signal.SIGHUP}
+"""Exit codes after Ctrl-C, as typer sets it, and after the signals of `main`."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,8 +89,9 @@ def pdf(
     from w2s_utils.pdf import print_book
 
     root = project_root()
-    first = publish.build_book(root, profile, before_execution=fetch, report=typer.echo)
     target = output or root / "build" / "book.pdf"
+    _check_targets(target)
+    first = publish.build_book(root, profile, before_execution=fetch, report=typer.echo)
     print_book(first.parent.resolve(), publish.page_names(root), target)
     typer.echo(f"Printed: {target}")
 
@@ -101,12 +104,14 @@ class _RunCommand(TyperCommand):
         rest = iter(args)
         for arg in rest:
             joined.append(arg)
-            if arg == "-p":
+            if arg.startswith("-p"):
                 pair = list(islice(rest, 2))
-                if len(pair) < 2:
-                    raise typer.BadParameter("-p takes a name and a value.", ctx)
+                if arg != "-p" or len(pair) < 2:
+                    raise typer.BadParameter("-p takes a name and a value: -p NAME VALUE.", ctx)
                 joined.append("=".join(pair))
-        return super().parse_args(ctx, joined)
+            elif arg == "--":
+                break
+        return super().parse_args(ctx, [*joined, *rest])
 
 
 @app.command(cls=_RunCommand)
@@ -142,6 +147,7 @@ def run(
     pairs = [parameter.split("=", maxsplit=1) for parameter in parameters or []]
     values = {name: publish.parse_yaml(value) for name, value in pairs}
     target = output or root / "build" / "runs" / source.name
+    _check_targets(target)
     seconds = publish.execute(source.absolute(), values, target)
     typer.echo(f"Executed in {seconds:.1f} s: {target}")
 
@@ -177,6 +183,7 @@ def sweep(
     from w2s_utils.pair import GaussianPair
 
     with _request():
+        _check_targets(output)
         pairs = {
             f"d_sw={shared}": GaussianPair.paper(shared, noise_variance, d_w=d_w, d_s=d_s)
             for shared in d_sw
@@ -277,7 +284,7 @@ def diagnose(
     from w2s_utils.tasks import files
 
     with _request():
-        _check_folder(out)
+        _check_folder(out, "diagnosis.json")
         W, S = files.open_features(weak), files.open_features(strong)
         y = files.read_labels(labels, names=True)
         with _watched(W, S) as (watched_W, watched_S):
@@ -339,7 +346,7 @@ def rank(
     from w2s_utils.tasks import files
 
     with _request():
-        _check_folder(out)
+        _check_folder(out, "ranking.json")
         teachers = {_shown(file): files.open_features(file) for file in weak}
         if len(teachers) < len(weak):
             raise ValueError("Two teachers have files of the same name: rename one of them.")
@@ -349,8 +356,10 @@ def rank(
                 dict(zip(teachers, watched, strict=False)),
                 watched[-1],
                 files.read_labels(labels, names=True),
-                n=n or min(4 * max(W.shape[1] for W in teachers.values()), len(S) // 2),
-                N=N or 10 * S.shape[1],
+                n=min(4 * max(W.shape[1] for W in teachers.values()), len(S) // 2)
+                if n is None
+                else n,
+                N=10 * S.shape[1] if N is None else N,
                 noise_variance=sigma2,
                 replicates=None if replicates is None else files.read_replicates(replicates),
                 ridge=ridge,
@@ -494,6 +503,8 @@ def colored_mnist(
     with _request():
         if path.suffix != ".npz":
             raise ValueError(f"{path} must end in .npz.")
+        if out is not None:
+            _check_targets(out, out.with_suffix(".json"))
         try:
             task.make_pack(path)
         except FetchError as error:
@@ -516,10 +527,22 @@ def _shown(file: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in f"{Path(path).name}{separator}{name}")
 
 
-def _check_folder(out: Path | None) -> None:
+def _check_targets(*files: Path) -> None:
+    """Refuse what must not be replaced, before hours are spent."""
+    from w2s_utils._files import check_output
+
+    with _request():
+        for file in files:
+            check_output(file)
+
+
+def _check_folder(out: Path | None, json_file: str) -> None:
     """Make the folder of a report before hours are spent."""
     if out is not None:
+        if not out.is_dir():
+            _check_targets(out)
         out.mkdir(parents=True, exist_ok=True)
+        _check_targets(out / json_file, out / "report.html")
 
 
 def _write(file: Path, content: str) -> None:
@@ -534,6 +557,8 @@ def _check_outputs(*files: Path | None) -> None:
     for file in files:
         if file is not None and (file.suffix != ".npy" or not file.parent.is_dir()):
             raise ValueError(f"{file} must end in .npy and lie in a folder that is there.")
+        if file is not None:
+            _check_targets(file)
 
 
 def _save(file: Path, values: Any) -> None:
@@ -562,12 +587,20 @@ def project_root() -> Path:
     )
 
 
+def _leave(signum: int, frame: FrameType | None) -> None:
+    """End through the finally clauses, so that processes and temporary folders go too."""
+    sys.exit(128 + signum)
+
+
 def main() -> None:
     """Run the command line, with errors as sentences."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) == signal.SIG_DFL:  # nohup ignores the second
+            signal.signal(signum, _leave)
     try:
         app()
     except SystemExit as ended:
-        if ended.code == INTERRUPTED:
+        if ended.code in INTERRUPTED:
             print(
                 "w2s: interrupted. What is finished is kept: the same command goes on from there.",
                 file=sys.stderr,

@@ -14,6 +14,7 @@ under its final name in one step, so a killed build loses only what it was worki
 """
 
 import ast
+import fcntl
 import hashlib
 import json
 import logging
@@ -23,30 +24,40 @@ import platform
 import re
 import shutil
 import signal
+import site
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
-from w2s_utils._files import write_atomically
+from w2s_utils._files import read_json, write_atomically
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from jupyter_client.manager import KernelManager
 
 __all__ = ["BuildError", "PublishError", "build_book", "execute", "parse_yaml"]
 
 PACKAGE = Path(__file__).parent
 
+# All that a kernel takes over of the caller's environment: where things are, and how pip downloads.
+# Everything else (MPLBACKEND, PYTHONSTARTUP, PYTHONPATH, LANG, ...) could change the outputs.
+KEPT = re.compile(
+    r"PATH|HOME|USER|LOGNAME|(DY)?LD_\w+|W2S_CACHE|XDG_(CACHE|CONFIG)_HOME"
+    r"|PIP_\w+|SSL_CERT_\w+|(?i:https?|all|no)_(?i:proxy)"
+)
 # One BLAS thread a kernel: small solves run faster, and one notebook a core uses the machine fully.
 # A fixed hash seed, so that a printed set looks the same in every run.
 KERNEL_ENVIRONMENT = {
@@ -54,7 +65,18 @@ KERNEL_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
+    "PYTHONUTF8": "1",
 }
+SCRATCH = "w2s-kernel-"
+# The program that builds the pages. It reads what nobody writes, so it ends with its parent.
+BUILDER = """
+import os, threading
+threading.Thread(target=lambda: os._exit(len(os.read(0, 1)) + 1), daemon=True).start()
+from jupyter_book.cli.main import main
+main()
+"""
+TEMPORARY = ["/tmp", "/var/tmp", "/dev/shm"]
+LONGEST = 70  # bytes of a folder's path, so that sockets in it keep to macOS's 103
 
 ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -94,8 +116,8 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
     BuildError
         If a cell fails.
     """
-    import nbformat
     import papermill
+    from nbformat import writes
     from papermill.exceptions import PapermillExecutionError
 
     check_parameters(notebook, parameters)
@@ -104,7 +126,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
     output.parent.mkdir(parents=True, exist_ok=True)
     # Its warnings come from a cruder reading of the parameters cell than check_parameters has.
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    source = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    source = _with_ids(notebook)
     places = {
         cell.id: f"cell {number} of {len(source.cells)} (id {cell.id})"
         for number, cell in enumerate(source.cells, start=1)
@@ -114,6 +136,14 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
     def on_cell_start(cell: Any, cell_index: int) -> None:
         nonlocal place
         place = places.get(cell.id, "the cell that sets the parameters")
+
+    def on_cell_executed(cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        # papermill takes sys.exit(0) for success; after exit() the kernel dies some cells later.
+        reply, tags = execute_reply["content"], cell.metadata.get("tags", [])
+        left = reply.get("ename") == "SystemExit" and reply["evalue"] in ("", "0")
+        asked = "ask_exit" in [part["source"] for part in reply.get("payload", [])]
+        if asked or (left and "raises-exception" not in tags):
+            raise RuntimeError("it ends the notebook, by exit, quit or SystemExit: remove that.")
 
     began = time.monotonic()
     try:
@@ -127,15 +157,16 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
                 progress_bar=False,
                 km=kernel,
                 on_cell_start=on_cell_start,
+                on_cell_executed=on_cell_executed,
             )
     except PapermillExecutionError as error:
         trace = ANSI_STYLE.sub("", "\n".join(error.traceback)).splitlines()[-20:]
         problem = "\n".join([f"{error.ename}: {error.evalue}", *trace])
-    except RuntimeError as error:  # the kernel died or did not start
+    except RuntimeError as error:  # the kernel died or did not start, or a cell ended it
         problem = str(error)
     else:
         _drop_run_metadata(executed)
-        write_atomically(output, nbformat.writes(executed) + "\n")  # type: ignore[no-untyped-call]
+        write_atomically(output, writes(executed) + "\n")  # type: ignore[no-untyped-call]
         return time.monotonic() - began
     raise BuildError(f"{notebook.name} failed, {place}: {problem}".replace("\n", "\n    "))
 
@@ -216,13 +247,55 @@ def _same_kind(value: object, default: object) -> bool:
 
 
 def _cells(notebook: Path) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", _read(notebook)["cells"])
+
+
+def _read(notebook: Path) -> dict[str, Any]:
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        for cell in cells:
+        content: dict[str, Any] = json.loads(notebook.read_text(encoding="utf-8"))
+        if content.get("nbformat", 4) != 4:
+            raise ValueError("it is not of format 4; open it in Jupyter and save it")
+        for cell in content["cells"]:
             "parameters" in cell["metadata"].get("tags", []) and "".join(cell["source"])
-        return list(cells)
+            _ = cell["cell_type"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PublishError(f"{notebook} cannot be read as a notebook: {error}.") from error
+    return content
+
+
+def _with_ids(notebook: Path) -> Any:
+    """The notebook in format 4.5: earlier ones have no ids, and other tools give random ones."""
+    import nbformat
+
+    content = _read(notebook)
+    if content.get("nbformat_minor", 0) < 5:
+        content["nbformat_minor"] = 5
+        for number, cell in enumerate(content["cells"], start=1):
+            cell["id"] = f"cell-{number}"
+    try:
+        nbformat.validate(content)
+    except nbformat.ValidationError as error:
+        problem = str(error).partition("\n")[0].rstrip(".")
+        raise PublishError(f"{notebook} cannot be read as a notebook: {problem}.") from error
+    return nbformat.v4.reads_json(json.dumps(content))  # type: ignore[no-untyped-call]
+
+
+def kernel_environment(scratch: str) -> dict[str, str]:
+    """Environment of a kernel, or of Sphinx, the same whoever calls.
+
+    `scratch` is a folder of its own.
+    """
+    matplotlib = cast("str", cast("ModuleSpec", find_spec("matplotlib")).origin)
+    return {
+        **{name: value for name, value in os.environ.items() if KEPT.fullmatch(name)},
+        **KERNEL_ENVIRONMENT,
+        # In place of the user's own configuration.
+        "IPYTHONDIR": scratch,
+        "MATPLOTLIBRC": str(Path(matplotlib).parent / "mpl-data"),
+        # The packages that the key lists.
+        "PYTHONNOUSERSITE": "" if site.ENABLE_USER_SITE else "1",
+        "TMPDIR": scratch,
+    }
 
 
 @contextmanager
@@ -237,7 +310,7 @@ def _kernel(directory: Path) -> "Iterator[KernelManager]":
             clients.append(super().client(**kwargs))
             return clients[-1]
 
-    with tempfile.TemporaryDirectory(prefix="w2s-") as scratch:
+    with _scratch_folder() as scratch:
         kernel = RememberingManager(
             kernel_name=NATIVE_KERNEL_NAME,
             # No folders to search: this interpreter's own kernel, whatever else is installed.
@@ -248,15 +321,55 @@ def _kernel(directory: Path) -> "Iterator[KernelManager]":
             connection_file=f"{scratch}/kernel.json",
             client_class="jupyter_client.asynchronous.AsyncKernelClient",
         )
-        # The user's own IPython configuration must not change the book.
-        environment = os.environ | KERNEL_ENVIRONMENT | {"IPYTHONDIR": scratch}
-        kernel.start_kernel(cwd=str(directory), env=environment)
+        kernel.start_kernel(cwd=str(directory), env=kernel_environment(scratch))
         try:
             yield kernel
         finally:
             kernel.shutdown_kernel(now=True)
             for client in clients:  # papermill leaves them open when it did not start the kernel
                 client.stop_channels()
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[str]:
+    """A private folder for a kernel's sockets and files; those of killed runs are removed."""
+    wanted = [os.environ.get("TMPDIR", ""), *TEMPORARY]
+    usable = [folder for folder in wanted if folder and len(os.fsencode(folder)) <= LONGEST]
+    for folder in usable:
+        try:
+            scratch, held = _new_scratch(folder)
+            break
+        except OSError:
+            continue
+    else:
+        raise PublishError(
+            f"No folder takes a kernel's sockets, of {', '.join(filter(None, wanted))}: set TMPDIR "
+            f"to one that can be written to and whose path has at most {LONGEST} bytes."
+        )
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.close(held)
+
+
+def _new_scratch(parent: str) -> tuple[str, int]:
+    """Make the folder and lock it: the lock ends with this process, however that ends."""
+    for left in Path(parent).glob(f"{SCRATCH}*"):
+        with suppress(OSError):  # in use, or another user's
+            descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left)
+            finally:
+                os.close(descriptor)
+    while True:
+        scratch = tempfile.mkdtemp(prefix=SCRATCH, dir=parent)
+        descriptor = os.open(scratch, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if Path(scratch).exists():  # else another run took it for left, before the lock
+            return scratch, descriptor
+        os.close(descriptor)
 
 
 def _drop_run_metadata(notebook: Any) -> None:
@@ -291,23 +404,28 @@ class Task:
         return self.output.with_suffix(".json")
 
     def key(self) -> str:
-        """Hash of the cells with their tags, the parameters and the environment."""
+        """Hash of the cells and tags, the parameters, the environment, the modules beside it."""
         cells = [(c["cell_type"], c["source"], c["metadata"]) for c in _cells(self.notebook)]
-        return _digest(cells, self.parameters, self.environment)
+        # A kernel finds modules and matplotlib's settings in the folder that it runs in.
+        folder = self.notebook.parent
+        beside = [_tree_digest(folder, pattern) for pattern in ("*.py", "matplotlibrc")]
+        return _digest(cells, self.parameters, self.environment, beside)
 
     def is_done(self) -> bool:
         """Whether the output is there, whole and unaltered, and made from the present sources."""
+        stamp = self._read_stamp()
         try:
-            stamp = json.loads(self.stamp.read_text(encoding="utf-8"))
-            found = {name: stamp[name] for name in ("key", "sha256")}
-            return found == {"key": self.key(), "sha256": self._sha256()}
-        except (OSError, ValueError, TypeError, KeyError):
+            return stamp == stamp | {"key": self.key(), "sha256": self._sha256()}
+        except OSError:
             return False
 
     @property
     def seconds(self) -> float:
         """How long the execution took that made the output."""
-        return float(json.loads(self.stamp.read_text(encoding="utf-8"))["seconds"])
+        return float(self._read_stamp()["seconds"])
+
+    def _read_stamp(self) -> dict[str, Any]:
+        return read_json(self.stamp, key=str, sha256=str, seconds=float) or {}
 
     def run(self) -> float:
         """Execute the notebook and vouch for the output; return the seconds taken."""
@@ -396,7 +514,8 @@ def execute_all(
                 try:
                     outcome = receiver.recv()
                 except EOFError:
-                    outcome = f"{task.notebook.name} failed: its process was ended from outside."
+                    process.join()
+                    outcome = f"{task.notebook.name} failed: {_how_it_ended(process)}"
                 process.join()
                 if isinstance(outcome, float):
                     seconds[task.name] = outcome
@@ -430,6 +549,15 @@ def _run_and_send(task: Task, sender: "Connection[Any, Any]") -> None:
         sender.send(str(error))
     except OSError as error:  # a full disk, say
         sender.send(f"{task.notebook.name} failed: {error}")
+    except Exception as error:
+        sender.send(f"{task.notebook.name} failed: {type(error).__name__}: {error}")
+
+
+def _how_it_ended(process: BaseProcess) -> str:
+    code = cast("int", process.exitcode)
+    if code < 0:
+        return f"its process was ended from outside, by {signal.Signals(-code).name}."
+    return f"its process ended with exit code {code}."
 
 
 def _end_with_parent() -> None:
@@ -535,7 +663,7 @@ def _pages(root: Path) -> list[Path]:
                 yield from files(part)
 
     pages = []
-    for file in files(parse_yaml((root / "_toc.yml").read_text(encoding="utf-8"))):
+    for file in files(read_yaml(root / "_toc.yml")):
         candidates = [root / f"{file}{suffix}" for suffix in ("", ".md", ".ipynb")]
         found = [path for path in candidates if path.is_file()]
         if not found:
@@ -555,7 +683,7 @@ def _tasks(root: Path, pages: Sequence[Path], profile: str) -> list[Task]:
     if not path.is_file():
         known = ", ".join(sorted(path.stem for path in profiles.glob("*.yaml")))
         raise PublishError(f"There is no profile {profile!r}; choose one of: {known}.")
-    values = parse_yaml(path.read_text(encoding="utf-8")) or {}
+    values = read_yaml(path) or {}
     notebooks = {page.stem: page for page in pages if page.suffix == ".ipynb"}
     if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
         raise PublishError(f"{path.name} must map notebook names to mappings of parameters.")
@@ -615,6 +743,8 @@ def _publish(root: Path, profile: str, tasks: Sequence[Task], link: Path) -> Pat
     }
     (source / "build.json").write_text(json.dumps(facts), encoding="utf-8")
 
+    for left in source.parent.glob("sphinx-*"):  # by a killed build
+        shutil.rmtree(left, ignore_errors=True)
     # A book is named by all that went into it, so one that is there need not be built again.
     environment = tasks[0].environment if tasks else environment_key()
     book = build / "books" / _digest(_tree_digest(source), environment)[:16]
@@ -631,17 +761,24 @@ def _publish(root: Path, profile: str, tasks: Sequence[Task], link: Path) -> Pat
 
 
 def _run_jupyter_book(source: Path, book: Path) -> None:
-    for left in source.parent.glob("sphinx-*"):  # by a killed build
-        shutil.rmtree(left, ignore_errors=True)
     # Always a new folder: Sphinx forgets the warnings of pages it does not read again, and that of
     # a killed build may still be running.
     with tempfile.TemporaryDirectory(prefix="sphinx-", dir=source.parent) as workspace:
-        command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
         options = ["-W", "-n", "--keep-going", "--path-output", workspace]
         files = ["--config", str(source / "_config.yml"), "--toc", str(source / "_toc.yml")]
-        result = subprocess.run(
-            [*command, str(source), *files, *options], capture_output=True, text=True, check=False
-        )
+        reading, writing = os.pipe()
+        try:
+            result = subprocess.run(
+                [sys.executable, "-c", BUILDER, "build", str(source), *files, *options],
+                stdin=reading,
+                env=kernel_environment(workspace),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            os.close(reading)
+            os.close(writing)
         if result.returncode != 0:
             # Paths in book_src mirror the repository's, so without the prefix they name the sources
             problems = ANSI_STYLE.sub("", result.stderr).replace(f"{source}{os.sep}", "")
@@ -660,6 +797,20 @@ def _title(page: Path) -> str:
         text = page.read_text(encoding="utf-8")
     heading = re.search(r"^# +(.+)$", text, flags=re.MULTILINE)
     return heading[1].strip() if heading else page.stem
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a file of YAML.
+
+    Raises
+    ------
+    PublishError
+        If it is no YAML.
+    """
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"))
+    except (PublishError, UnicodeDecodeError) as error:
+        raise PublishError(f"{path.name}: {error}") from error
 
 
 def parse_yaml(text: str) -> Any:

@@ -10,6 +10,7 @@ import yaml
 
 from w2s_utils._files import write_atomically
 from w2s_utils.claims import entries, verdict
+from w2s_utils.publish import PublishError, read_yaml
 
 HEADER = "# Verdicts of this profile. `w2s book --record-verdicts` writes this file.\n"
 
@@ -59,9 +60,15 @@ def differences(record: Path, verdicts: dict[str, list[str]]) -> str:
     str
         Lines that were recorded begin with ``-``, those that are new with ``+``. Empty if both
         agree.
+
+    Raises
+    ------
+    PublishError
+        If the record is damaged.
     """
-    text = record.read_text(encoding="utf-8") if record.exists() else ""
-    recorded = yaml.safe_load(text) or {}
+    recorded = (read_yaml(record) if record.exists() else None) or {}
+    if not isinstance(recorded, dict) or not all(isinstance(v, list) for v in recorded.values()):
+        raise PublishError(f"{record.name} must map chapters to lists of verdicts.")
     before, after = (
         [f"{chapter}: {line}" for chapter, lines in side.items() for line in lines]
         for side in (recorded, verdicts)

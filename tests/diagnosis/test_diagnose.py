@@ -320,3 +320,47 @@ def test_the_paper_pair_is_predicted():
     truth = exact.expected_risks(pair, np.array([60, 400])[:, None], [100, 1000])
     np.testing.assert_allclose(d.pgr.value, truth.pgr, atol=0.05)
     assert d.correlation.estimate == pytest.approx(5, abs=0.1)
+
+
+def test_all_directions_are_kept_whatever_the_units_of_the_columns():
+    W, S, y = sample(generic_pair(), 600, 0)
+    expected = diagnose(W, S, y, **SIZES)
+    units = np.ones(14)
+    units[[3, 5]] = 1e7, 1e-4
+    dependent = np.column_stack([W * units, 3 * W[:, 0], np.zeros(600)])
+    for weak in (W * units, dependent):
+        found = diagnose(weak, S * 1e7, y, **SIZES)
+        assert (found.d_w, found.d_s) == (14, 10)
+        for model in MODELS:
+            np.testing.assert_allclose(found.risk[model].value, expected.risk[model].value)
+            np.testing.assert_allclose(found.risk[model].high, expected.risk[model].high)
+        assert found.verdict.outcome == expected.verdict.outcome
+
+
+def test_labels_far_from_zero_need_an_intercept_and_the_warning_says_so():
+    W, S, y = sample(generic_pair(), 600, 0)
+    ones = np.ones((600, 1))
+
+    def warned(weak, strong, labels):
+        found = diagnose(weak, strong, labels, **SIZES).warnings
+        return [warning for warning in found if "constant" in warning]
+
+    assert warned(W, S, y) == []
+    weak, strong = warned(W, S, y + 100)
+    assert weak.startswith("The weak features hold no constant, and one would explain 100 %")
+    assert "column of ones" in strong
+    assert len(warned(np.hstack([W, ones]), S, y + 100)) == 1
+    assert warned(np.hstack([W, ones]), np.hstack([S, ones]), y + 100) == []
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_a_mapped_array_keeps_the_callers_changes(tmp_path, mode):
+    W, S, y = sample(generic_pair(), 600, 0)
+    np.save(tmp_path / "weak.npy", W)
+    mapped = np.load(tmp_path / "weak.npy", mmap_mode=mode)
+    if mode != "r":
+        mapped *= 2  # with mode "c" in memory only
+    changed = np.array(mapped)
+    expected, found = (diagnose(X, S, y, **SIZES).risk["weak"].value for X in (changed, mapped))
+    np.testing.assert_array_equal(mapped, changed)
+    np.testing.assert_array_equal(found, expected)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from w2s_utils.diagnosis import moments
+from w2s_utils.diagnosis import blocks, moments
+from w2s_utils.diagnosis.blocks import unpack
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
 from w2s_utils.measure import leverage_excess, noise_inflation, spectrum, top_eigenspace
@@ -14,18 +15,23 @@ def features(rows=330, seed=0):
     return X[:, :5] * np.arange(5, 0, -1), X[:, 3:], X[:, 2] + rng.standard_normal(rows)
 
 
+def grams(found):
+    return np.array([unpack(gram) for gram in found.grams])
+
+
 def test_against_whole_matrices():
     W, S, y = features()
     found = read_moments(W, S, read_labels(y, None), None, 0.99)
     whitened = [top_eigenspace(X, d) for X, d in ((W, found.d_w), (S, found.d_s))]
     signs = [np.sign(np.sum(Z[:BLOCKS], axis=0)) for Z in whitened]
     Z = np.column_stack([*whitened, y])
-    total = np.abs(found.grams.sum(axis=0))
+    total = np.abs(grams(found).sum(axis=0))
+    np.testing.assert_allclose(np.abs(found.whole()) * len(y), total, atol=1e-8)
     np.testing.assert_allclose(total, np.abs(Z.T @ Z), atol=1e-8)
     assert len(signs) == 2
     for b in range(BLOCKS):
         np.testing.assert_allclose(
-            np.abs(found.grams[b]), np.abs(Z[b::BLOCKS].T @ Z[b::BLOCKS]), atol=1e-8
+            np.abs(grams(found)[b]), np.abs(Z[b::BLOCKS].T @ Z[b::BLOCKS]), atol=1e-8
         )
         assert found.sizes[b] == len(Z[b::BLOCKS])
     for X, Z, d, name in ((W, whitened[0], found.d_w, "w"), (S, whitened[1], found.d_s, "s")):
@@ -61,8 +67,43 @@ def test_rows_are_read_in_any_blocks(monkeypatch, rows):
     whole = read_moments(W, S, read_labels(y, None), further, 0.999)
     monkeypatch.setattr(moments, "CHUNK", 1)  # 400 rows a time, the least
     parts = read_moments(W, S, read_labels(y, None), further, 0.999)
-    for name in ("grams", "noise_squares", "noise_degrees", "leverage_w", "inflation_s"):
+    np.testing.assert_allclose(grams(parts), grams(whole), rtol=1e-8, atol=1e-8)
+    for name in ("noise_squares", "noise_degrees", "leverage_w", "inflation_s"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("held", [1, 3, 7, 19])
+def test_products_that_memory_does_not_hold_are_made_again(monkeypatch, held):
+    W, S, y = features(410)
+    labels = read_labels(y, None)
+    whole = read_moments(W, S, labels, None, 0.999)
+    size = len(next(iter(whole.grams)))
+    monkeypatch.setattr(blocks, "HELD", held * size)
+    few = read_moments(W, S, labels, None, 0.999)
+    for _ in range(2):  # they can be had more than once
+        np.testing.assert_array_equal(grams(few), grams(whole))
+    np.testing.assert_allclose(few.grams.halves, whole.grams.halves)
+    np.testing.assert_array_equal(few.sizes_w.noise, whole.sizes_w.noise)
+
+
+class Recorded:
+    """A matrix that notes how many numbers are read at once."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.most = values, values.shape, 0
+
+    def __getitem__(self, rows):
+        self.most = max(self.most, self.values[rows].size)
+        return self.values[rows]
+
+
+@pytest.mark.parametrize("energy", [0.01, 1.0])
+def test_what_is_read_at_once_depends_on_the_width_alone(monkeypatch, energy):
+    rng = np.random.default_rng(0)
+    W, S = (Recorded(rng.standard_normal((4000, width))) for width in (60, 20))
+    monkeypatch.setattr(moments, "CHUNK", 80 * 1000)
+    read_moments(W, S, read_labels(rng.standard_normal(4000), None), None, energy)
+    assert (W.most, S.most) == (60 * 1000, 20 * 1000)
 
 
 def test_mapped_half_precision_is_summed_in_double(tmp_path):
@@ -73,7 +114,7 @@ def test_mapped_half_precision_is_summed_in_double(tmp_path):
     found = read_moments(*mapped, read_labels(y, None), None, 0.99)
     plain = [X.astype(np.float16).astype(np.float64) for X in (W, S)]
     expected = read_moments(*plain, read_labels(y, None), None, 0.99)
-    np.testing.assert_array_equal(found.grams, expected.grams)
+    np.testing.assert_array_equal(grams(found), grams(expected))
 
 
 def test_noise_of_replicates():

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_utils._validate import Array, real_array
+from w2s_utils.diagnosis.blocks import BlockGrams, unpack
 from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.measure.correlation import BLOCKS, rows_needed
-from w2s_utils.measure.spectrum import RELATIVE_RANK, energy_dimension
+from w2s_utils.measure.spectrum import moment_directions
 from w2s_utils.theory.sizes import Sizes
 
-CHUNK = 2**24  # numbers that are read at once, 128 MB as float64
+CHUNK = 2**24  # numbers that are read at once of both sets together, 128 MB as float64
 SIZES = 40  # groups of rows of like size; a blocks' worth of rows at least has one each
 
 
@@ -35,11 +36,13 @@ class Moments:
 
     Attributes
     ----------
-    grams : (BLOCKS, D, D) ndarray
+    grams : BlockGrams
         Products Z'Z of the rows of each block, D = d_w + d_s + label columns. A row z holds the
         whitened weak and strong coordinates along the retained directions, and the labels.
     sizes : (BLOCKS,) ndarray of int
         Rows of each block; row i belongs to block i modulo `BLOCKS`.
+    means : (D,) ndarray
+        Mean of z over all rows.
     spectrum_w, spectrum_s : (width,) ndarray
         Eigenvalues of the features' uncentred second moments, in falling order.
     d_w, d_s : int
@@ -57,8 +60,9 @@ class Moments:
         Number of constant columns, and their share of the energy.
     """
 
-    grams: Array
+    grams: BlockGrams
     sizes: NDArray[np.int64]
+    means: Array
     spectrum_w: Array
     spectrum_s: Array
     d_w: int
@@ -78,6 +82,10 @@ class Moments:
     def rows(self) -> int:
         """Number M of inputs."""
         return int(self.sizes.sum())
+
+    def whole(self) -> Array:
+        """Second moment Z'Z/M of all rows, (D, D)."""
+        return unpack(self.grams.halves.sum(axis=0) / self.rows)
 
 
 def read_moments(
@@ -109,13 +117,18 @@ def read_moments(
         came = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise ValueError(f"All inputs need the same number of rows: {came}.")
 
-    sets = [_Set("weak", weak, labels.columns), _Set("strong", strong, labels.columns)]
-    for rows in _chunks(len(labels), max(weak.shape[1], strong.shape[1])):
-        y = labels.rows(rows)
+    w, s = sets = [_Set(name, X, labels) for name, X in (("weak", weak), ("strong", strong))]
+
+    def chunks() -> Iterator[slice]:
+        step = max(CHUNK // (weak.shape[1] + strong.shape[1]) // BLOCKS, 20) * BLOCKS
+        for start in range(0, len(labels), step):
+            yield slice(start, min(start + step, len(labels)))
+
+    for rows in chunks():
         for features in sets:
-            features.add(rows, y)
+            features.add(rows, labels.rows(rows))
     for features in sets:
-        features.finish(len(labels), energy)
+        features.finish(energy)
     d_w, d_s = (features.map.shape[1] for features in sets)
     needed = rows_needed(d_w, d_s)
     if len(labels) < needed:
@@ -124,26 +137,27 @@ def read_moments(
             f"{len(labels)}; give more inputs or lower the energy."
         )
 
-    D = d_w + d_s + labels.columns
-    grams = np.zeros((BLOCKS, D, D))
+    def whitened(blocks: range) -> Iterator[tuple[int, Array]]:
+        for rows in chunks():
+            weak_rows, strong_rows, y = w.read(rows), s.read(rows), labels.rows(rows)
+            for b in range(blocks.start, min(blocks.stop, len(y))):
+                mine, where = slice(b, None, BLOCKS), slice(rows.start + b, rows.stop, BLOCKS)
+                weak_part = w.whiten(weak_rows[mine], y[mine], where)
+                strong_part = s.whiten(strong_rows[mine], y[mine], where)
+                yield b, np.hstack([weak_part, strong_part, y[mine]])
+
+    grams = BlockGrams(d_w + d_s + labels.columns, whitened)
     noise = np.zeros((2, BLOCKS))
-    for rows in _chunks(len(labels), D):
-        y = labels.rows(rows)
-        Z = np.empty((len(y), D))
-        Z[:, :d_w], Z[:, d_w : d_w + d_s] = (features.whiten(rows, y) for features in sets)
-        Z[:, d_w + d_s :] = y
-        within = None if replicates is None else _within(y, replicates[rows])
+    if replicates is not None:
         for b in range(BLOCKS):
-            mine = slice((b - rows.start) % BLOCKS, None, BLOCKS)
-            grams[b] += Z[mine].T @ Z[mine]
-            if within is not None:
-                noise[:, b] += within[:, mine].sum(axis=1)
-    w, s = sets
+            mine = slice(b, None, BLOCKS)
+            noise[:, b] = _within(labels.rows(mine), replicates[mine]).sum(axis=1)
     for features in sets:
         features.summarize()
     return Moments(
         grams=grams,
         sizes=np.array([len(range(b, len(labels), BLOCKS)) for b in range(BLOCKS)]),
+        means=np.concatenate([w.means, s.means, labels.rows(slice(None)).mean(axis=0)]),
         spectrum_w=w.spectrum,
         spectrum_s=s.spectrum,
         d_w=d_w,
@@ -164,54 +178,55 @@ def read_moments(
 class _Set:
     """Running sums of one feature set: in the first pass `add`, in the second `whiten`."""
 
-    def __init__(self, name: str, features: Rows, columns: int) -> None:
+    def __init__(self, name: str, features: Rows, labels: Labels) -> None:
         width = features.shape[1]
         self.name, self.features = name, features
-        self.moment, self.cross = np.zeros((width, width)), np.zeros((width, columns))
+        self.moment, self.cross = np.zeros((width, width)), np.zeros((width, labels.columns))
+        self.sums = np.zeros(width)
         self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
-        self.leverages: list[Array] = []
-        self.residuals: list[Array] = []
+        self.leverage, self.residual = np.empty((2, len(labels)))
 
     def read(self, rows: slice) -> Array:
         X = real_array(self.features[rows], f"{self.name}[{rows.start}:{rows.stop}]", 2)
-        mapped = getattr(self.features, "_mmap", None)
-        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)  # else the whole file counts as our memory
+        # Else the whole file counts as our memory. A private map's pages hold the caller's changes.
+        if isinstance(self.features, np.memmap) and self.features.mode != "c":
+            mapped = getattr(self.features, "_mmap", None)
+            if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
         return X
 
     def add(self, rows: slice, y: Array) -> None:
         X = self.read(rows)
         self.moment += X.T @ X
         self.cross += X.T @ y
+        self.sums += X.sum(axis=0)
         self.low, self.high = (
             np.minimum(self.low, X.min(axis=0)),
             np.maximum(self.high, X.max(axis=0)),
         )
 
-    def finish(self, rows: int, energy: float) -> None:
+    def finish(self, energy: float) -> None:
+        rows = len(self.leverage)
         constant = self.low == self.high
         if constant.all():
             raise ValueError(f"All columns of {self.name} are constant: there is nothing to learn.")
         trace = np.trace(self.moment)
         self.constant = int(constant.sum()), float(self.moment.diagonal()[constant].sum() / trace)
-        variances, directions = np.linalg.eigh(self.moment / rows)
-        self.spectrum = np.maximum(variances[::-1], 0)
-        rank = int(np.sum(self.spectrum > RELATIVE_RANK * self.spectrum.sum()))
-        d = min(energy_dimension(self.spectrum, energy), rank)
-        self.map = np.ascontiguousarray(directions[:, ::-1][:, :d] / np.sqrt(self.spectrum[:d]))
+        self.spectrum, directions = moment_directions(self.moment / rows, energy)
+        kept = self.spectrum[: directions.shape[1]]
+        self.map = np.ascontiguousarray(directions / np.sqrt(kept))
         self.fit = self.map.T @ self.cross / rows
+        self.means = self.sums @ self.map / rows
         del self.moment
 
-    def whiten(self, rows: slice, y: Array) -> Array:
-        Z: Array = self.read(rows) @ self.map
-        leverage = np.einsum("ij,ij->i", Z, Z)
-        residual = np.sum((y - Z @ self.fit) ** 2, axis=1)
-        self.leverages.append(leverage)
-        self.residuals.append(residual)
+    def whiten(self, X: Array, y: Array, rows: slice) -> Array:
+        Z: Array = X @ self.map
+        self.leverage[rows] = np.einsum("ij,ij->i", Z, Z)
+        self.residual[rows] = np.sum((y - Z @ self.fit) ** 2, axis=1)
         return Z
 
     def summarize(self) -> None:
-        leverage, residual = np.concatenate(self.leverages), np.concatenate(self.residuals)
+        leverage, residual = self.leverage, self.residual
         mean, total = leverage.mean(), residual.sum()
         self.leverage_excess = float(leverage.var() / mean - 2)
         self.noise_inflation = float(leverage @ residual / (mean * total)) if total > 0 else np.nan
@@ -227,12 +242,6 @@ class _Set:
         squared = 1 + shrink * (groups - 1)
         power = np.array([noise[part].mean() for part in order]) if total > 0 else np.ones(SIZES)
         self.sizes = Sizes(squared / squared.mean(), power / power.mean())
-
-
-def _chunks(rows: int, width: int) -> Iterator[slice]:
-    step = max(CHUNK // width, 20 * BLOCKS)
-    for start in range(0, rows, step):
-        yield slice(start, min(start + step, rows))
 
 
 def _within(y: Array, replicates: Array) -> Array:

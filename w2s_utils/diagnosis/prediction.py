@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from scipy import linalg, stats
 
 from w2s_utils._validate import Array
+from w2s_utils.diagnosis.blocks import unpack
 from w2s_utils.diagnosis.moments import Moments
+from w2s_utils.measure.correlation import corrected, held_out, regressions
 from w2s_utils.metrics import MODELS, Estimate
 from w2s_utils.pair import Directions, Geometry
 from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
 
 COVERAGE = 0.9
+GRADED = 1e4  # eigenvalues lose all digits where directions differ more in length, squared
 SEARCHED = 70  # N, when the theory of ridge is searched for a crossing
 
 Numbers = Mapping[str, Array]
@@ -62,9 +65,10 @@ class Grid:
 class Prediction:
     """What the moments say, and what they say without each block of rows.
 
-    The keys of `whole` are d_sw, rho_w, rho_s, missed, leaked and noise, and for each model its
-    test error (n, N). The labels act as the target: both rho and all errors contain the label
-    noise. `left_out` holds the same with one more axis in front, one entry a block.
+    The keys of `whole` are d_sw, rho_w, rho_s, missed, leaked and noise, those of the fields of
+    `CorrelationDimension` that rows vary, and for each model its test error (n, N). The labels act
+    as the target: both rho and all errors contain the label noise. `left_out` holds the same with
+    one more axis in front, one entry a block.
     """
 
     whole: Numbers
@@ -114,16 +118,24 @@ def predict(moments: Moments, grid: Grid, noise_variance: float | None) -> Predi
     sizes of the inputs change by `theory.ridge`. Elsewhere `theory.ridge` with the measured
     spectra, directions and sizes, whose bias of order 1/M is removed by the jackknife.
     """
-    total = moments.grams.sum(axis=0)
-    whole = _numbers(moments, total, moments.rows, grid)
-    kept = [
-        _numbers(moments, total - gram, moments.rows - int(size), grid)
-        for gram, size in zip(moments.grams, moments.sizes, strict=True)
-    ]
+    halves, blocks = moments.grams.halves, len(moments.sizes)
+
+    def fitted(half: Array) -> tuple[Array, Array]:
+        D = moments.d_w + moments.d_s
+        return regressions(unpack(half)[:D, :D], moments.d_w)
+
+    fits = [fitted(half) for half in halves]
+    whole = _numbers(moments, moments.whole(), moments.rows, grid)
+    whole["held_out"] = np.asarray(held_out(*fits))
+    kept = []
+    for b, (gram, size) in enumerate(zip(moments.grams, moments.sizes, strict=True)):
+        overlap = held_out(fitted(halves[b % 2] - gram), fits[1 - b % 2])
+        rows = moments.rows - int(size)
+        moment = unpack((halves[0] + halves[1] - gram) / rows)
+        kept.append(_numbers(moments, moment, rows, grid) | {"held_out": np.asarray(overlap)})
     left_out = {name: np.array([numbers[name] for numbers in kept]) for name in whole}
-    blocks = len(kept)
     points = grid.exact(moments.d_w, moments.d_s)
-    shift = _change_by_sizes(ridge.expected_risks, MODELS, moments, total, grid)
+    shift = _change_by_sizes(ridge.expected_risks, MODELS, moments, moments.whole(), grid)
     for model in MODELS:
         bias = (blocks - 1) * (left_out[model].mean(axis=0) - whole[model])
         whole[model] = np.where(points, whole[model] + shift[model], whole[model] - bias)
@@ -142,7 +154,7 @@ def predict(moments: Moments, grid: Grid, noise_variance: float | None) -> Predi
 
 def canonical_correlations(moments: Moments) -> Array:
     """Sample canonical correlations of the retained features, in falling order."""
-    cross = _whitened(moments.grams.sum(axis=0) / moments.rows, moments.d_w, moments.d_s)[0]
+    cross = _whitened(moments.whole(), moments.d_w, moments.d_s)[0]
     return np.asarray(np.minimum(linalg.svdvals(cross), 1))
 
 
@@ -161,32 +173,35 @@ def student_terms(moments: Moments, grid: Grid) -> StudentTerms:
 
     Plug-in values where `theory.exact` does not apply.
     """
-    total = moments.grams.sum(axis=0)
+    total = moments.whole()
     names = [field.name for field in fields(StudentTerms)]
     terms = {name: np.full((len(grid.n), len(grid.N)), np.nan) for name in names}
     points = grid.exact(moments.d_w, moments.d_s)
     if points.any():
         rows, columns = points.any(axis=1), points.any(axis=0)
         found = exact.student_terms(
-            _geometry(moments, total, moments.rows), grid.n[rows, None], grid.N[columns]
+            _geometry(moments, total).corrected(moments.rows), grid.n[rows, None], grid.N[columns]
         )
         shift = _change_by_sizes(ridge.student_terms, names, moments, total, grid)
         for name, values in terms.items():
             values[np.ix_(rows, columns)] = getattr(found, name)
             values += shift[name]
     if not points.all():
-        found_in = _ridge(ridge.student_terms, names, moments, total, moments.rows, grid)
+        found_in = _ridge(ridge.student_terms, names, moments, total, grid)
         for name, values in terms.items():
             values[~points] = found_in[name][~points]
     return StudentTerms(**terms)
 
 
-def _numbers(moments: Moments, gram: Array, rows: int, grid: Grid) -> dict[str, Array]:
-    found = _geometry(moments, gram, rows)
+def _numbers(moments: Moments, moment: Array, rows: int, grid: Grid) -> dict[str, Array]:
+    sample = _geometry(moments, moment)
+    found = sample.corrected(rows)
     numbers: dict[str, Array] = {
         name: np.asarray(getattr(found, name))
         for name in ("d_sw", "rho_w", "rho_s", "missed", "leaked")
     }
+    numbers["plug_in"] = np.asarray(sample.d_sw)
+    numbers["estimate"] = np.asarray(corrected(sample.d_sw, rows, sample.d_w, sample.d_s))
     shape = len(MODELS), len(grid.n), len(grid.N)
     errors = np.full(shape, np.nan)
     points = grid.exact(moments.d_w, moments.d_s)
@@ -196,7 +211,7 @@ def _numbers(moments: Moments, gram: Array, rows: int, grid: Grid) -> dict[str, 
         for model, values in zip(MODELS, errors, strict=True):
             values[np.ix_(i, j)] = getattr(risks, model)
     if not points.all():
-        found_in = _ridge(ridge.expected_risks, MODELS, moments, gram, rows, grid)
+        found_in = _ridge(ridge.expected_risks, MODELS, moments, moment, grid)
         for model, values in zip(MODELS, errors, strict=True):
             values[~points] = found_in[model][~points]
     return numbers | dict(zip(MODELS, errors, strict=True))
@@ -206,13 +221,12 @@ def _ridge(
     theory: Callable[..., Any],
     names: Iterable[str],
     moments: Moments,
-    gram: Array,
-    rows: int,
+    moment: Array,
     grid: Grid,
     equal_sizes: bool = False,
 ) -> dict[str, Array]:
     """Apply a function of `theory.ridge` to the whole grid; sums over label columns."""
-    pairs, spectra = _directions(moments, gram, rows)
+    pairs, spectra = _directions(moments, moment)
     fit = grid.n[:, None], grid.N, grid.ridge, grid.ridge, *spectra
     sizes = {} if equal_sizes else {"sizes_w": moments.sizes_w, "sizes_s": moments.sizes_s}
     found = [theory(pair, *fit, strict=False, **sizes) for pair in pairs]
@@ -228,15 +242,14 @@ def _change_by_sizes(
 ) -> dict[str, Array]:
     """What the sizes of the inputs change against inputs of equal size."""
     unequal, equal = (
-        _ridge(theory, names, moments, total, moments.rows, grid, equal_sizes)
-        for equal_sizes in (False, True)
+        _ridge(theory, names, moments, total, grid, equal_sizes) for equal_sizes in (False, True)
     )
     return {name: unequal[name] - equal[name] for name in names}
 
 
-def _geometry(moments: Moments, gram: Array, rows: int) -> Geometry:
-    """Geometry with the labels as target, corrected for optimism; sums over label columns."""
-    cross, weak, strong, power = _whitened(gram / rows, moments.d_w, moments.d_s)
+def _geometry(moments: Moments, moment: Array) -> Geometry:
+    """Geometry of the sample with the labels as target; sums over label columns."""
+    cross, weak, strong, power = _whitened(moment, moments.d_w, moments.d_s)
     seen, passed = np.sum(weak**2), cross.T @ weak
     return Geometry(
         d_w=moments.d_w,
@@ -247,7 +260,7 @@ def _geometry(moments: Moments, gram: Array, rows: int) -> Geometry:
         missed=float(np.sum((strong - passed) ** 2)),
         leaked=float(max(seen - np.sum(passed**2), 0)),
         noise_variance=0.0,
-    ).corrected(rows)
+    )
 
 
 def _whitened(moment: Array, d_w: int, d_s: int) -> tuple[Array, Array, Array, Array]:
@@ -262,19 +275,22 @@ def _whitened(moment: Array, d_w: int, d_s: int) -> tuple[Array, Array, Array, A
     return cross, on_weak[:, d_s:], on_strong[:, d_w:], moment.diagonal()[y]
 
 
-def _directions(
-    moments: Moments, gram: Array, rows: int
-) -> tuple[list[Directions], tuple[Array, Array]]:
+def _directions(moments: Moments, moment: Array) -> tuple[list[Directions], tuple[Array, Array]]:
     """The pair along its principal directions, one for each label column, and both spectra."""
     d_w, d_s = moments.d_w, moments.d_s
     w, s, y = slice(d_w), slice(d_w, d_w + d_s), slice(d_w + d_s, None)
-    moment = gram / rows
     spectra, maps = [], []
     for part, variances in ((w, moments.spectrum_w[:d_w]), (s, moments.spectrum_s[:d_s])):
         scale = np.sqrt(variances)
-        values, directions = np.linalg.eigh(moment[part, part] * scale * scale[:, None])
-        spectra.append(values)
-        maps.append(scale[:, None] * directions / np.sqrt(values))
+        if scale.max() < GRADED * scale.min():
+            values, directions = np.linalg.eigh(moment[part, part] * scale * scale[:, None])
+            spectra.append(values)
+            maps.append(scale[:, None] * directions / np.sqrt(values))
+        else:  # slower, and right for features of any units
+            root = np.linalg.cholesky(moment[part, part], upper=True)
+            left, singular, _ = np.linalg.svd(root * scale)
+            spectra.append(singular[::-1] ** 2)
+            maps.append(linalg.solve_triangular(root, left[:, ::-1]))
     cross = maps[1].T @ moment[s, w] @ maps[0]
     weak, strong = maps[0].T @ moment[w, y], maps[1].T @ moment[s, y]
     power = moment.diagonal()[y]

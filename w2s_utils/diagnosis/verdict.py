@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Outcome = Literal["helps", "beats the teacher only", "does not help", "undecided"]
 
 NOTABLE = 0.1  # relative error of a prediction that is worth a warning
+SPANNED = 1e-9  # share of a constant that features leave by rounding alone
 FEW_ROWS = 10  # per direction, below which corrections of order d/M are large
 
 
@@ -48,23 +49,41 @@ def judge(d: Diagnosis) -> Verdict:
     over_baseline = d.prediction.band(
         lambda numbers: (numbers["baseline"] - numbers["student"])[..., -1]
     )
-    better, worse = over_teacher.low > 0, over_teacher.high < 0
-    both = better & (over_baseline.low > 0)
-    outcome: Outcome
-    if both.any():
-        outcome = "helps"
-        said = f"beats its teacher and the strong baseline at {_range(d.n, both)}"
-    elif better.any():
-        outcome = "beats the teacher only"
-        said = f"beats its teacher at {_range(d.n, better)}, but not surely the strong baseline"
-    elif worse.all():
-        outcome = "does not help"
-        said = "is worse than its teacher at every n"
-    else:
-        outcome = "undecided"
-        said = "cannot be told from its teacher"
+    outcome, said = compare(d.n, over_teacher, over_baseline)
     reasons = [*_balance(d, over_teacher), _overlap(d), *_too_few(d), *_baseline(d, over_baseline)]
     return Verdict(outcome, f"With N = {N:,} pseudo-labels the student {said}.", tuple(reasons))
+
+
+def compare(n: NDArray[np.int64], over_teacher: Band, over_baseline: Band) -> tuple[Outcome, str]:
+    """Say what the bands of the student's two gains say, one entry for each n."""
+    better, worse = over_teacher.low > 0, over_teacher.high < 0
+    both = better & (over_baseline.low > 0)
+    if both.any():
+        return "helps", f"beats its teacher and the strong baseline at {_range(n, both)}"
+    if better.any():
+        loses = better & (over_baseline.high < 0)
+        said = f"beats its teacher at {_range(n, better)}, but "
+        if not loses.any():
+            said += "cannot be told from the strong baseline"
+        elif np.array_equal(loses, better):
+            said += "loses to the strong baseline"
+        else:
+            said += f"loses to the strong baseline at {_range(n, loses)}"
+        return "beats the teacher only", said
+    if worse.all():
+        return "does not help", "is worse than its teacher at every n"
+    unknown = np.isnan(over_teacher.value)
+    if unknown.all():
+        return "undecided", "has no prediction: every n or N is too near a threshold"
+    parts = [
+        f"{what} at {_range(n, where)}"
+        for what, where in (
+            ("is worse than its teacher", worse),
+            ("cannot be told from its teacher", ~worse & ~unknown),
+        )
+        if where.any()
+    ]
+    return "undecided", " and ".join(parts)
 
 
 def _balance(d: Diagnosis, gain: Band) -> list[str]:
@@ -120,7 +139,7 @@ def _baseline(d: Diagnosis, gain: Band) -> list[str]:
 def warn(d: Diagnosis, moments: Moments) -> tuple[str, ...]:
     """Why the prediction may be off, the most serious first."""
     found = [*_rows(d), *_near_threshold(d), *_tails(d), *_noise(d), *_doubtful_overlap(d)]
-    found += [*_wide(d)]
+    found += [*_wide(d), *_intercept(moments)]
     for name, (count, share) in (("weak", moments.constant_w), ("strong", moments.constant_s)):
         if count > 1 or share > 0.5:
             found.append(
@@ -182,6 +201,25 @@ def _tails(d: Diagnosis) -> list[str]:
                 f"at {letter} = {size:,} changes the cost of noise by about "
                 f"{100 * excess / size:+.0f} %, which is allowed for only roughly; trust {letter} "
                 f"above {int(np.ceil(abs(excess) / NOTABLE)):,}."
+            )
+    return found
+
+
+def _intercept(moments: Moments) -> list[str]:
+    """What a constant would explain of the residuals, which the features do not."""
+    d_w, D = moments.d_w, moments.d_w + moments.d_s
+    moment, means = moments.whole(), moments.means
+    found = []
+    for name, part in (("weak", slice(d_w)), ("strong", slice(d_w, D))):
+        fit = np.linalg.solve(moment[part, part], np.column_stack([moment[part, D:], means[part]]))
+        constant = 1 - means[part] @ fit[:, -1]  # the squared mean of a constant's residual
+        residual = np.trace(moment[D:, D:]) - np.sum(moment[part, D:] * fit[:, :-1])
+        missed = np.sum((means[D:] - means[part] @ fit[:, :-1]) ** 2)
+        if constant > SPANNED and missed > NOTABLE * residual * constant:
+            found.append(
+                f"The {name} features hold no constant, and one would explain "
+                f"{100 * min(missed / (constant * residual), 1):.0f} % of what they leave of the "
+                "labels: centre the labels, or give both feature sets a column of ones."
             )
     return found
 

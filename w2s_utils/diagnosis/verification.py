@@ -11,7 +11,7 @@ from w2s_utils._validate import Array, real_array
 from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import Rows
-from w2s_utils.measure.spectrum import eigen_directions
+from w2s_utils.measure.spectrum import eigen_directions, energy_directions
 from w2s_utils.metrics import MODELS, Risks, mean, opr, pgr
 from w2s_utils.probes import probe_sweep, risks_at
 
@@ -71,7 +71,10 @@ def verify(
             f"No point of the grid fits into {len(y)} rows beside {test_size} test rows; "
             f"the least is n = {diagnosis.n[0]}, N = {diagnosis.N[0]}."
         )
-    W, S = _retained(weak, "weak", diagnosis.d_w), _retained(strong, "strong", diagnosis.d_s)
+    W, S = (
+        _retained(X, name, d, diagnosis.energy)
+        for X, name, d in ((weak, "weak", diagnosis.d_w), (strong, "strong", diagnosis.d_s))
+    )
     frames = [
         probe_sweep(
             W,
@@ -115,10 +118,11 @@ def verify(
     return pd.DataFrame(rows)
 
 
-def _retained(features: Rows, name: str, d: int) -> Array:
+def _retained(features: Rows, name: str, d: int, energy: float) -> Array:
     """Features along their d leading directions, of their own variances."""
     X = real_array(features[:], name, 2)
-    if X.shape[1] < d:
-        raise ValueError(f"{name} has {X.shape[1]} columns, fewer than were diagnosed.")
-    kept: Array = X @ eigen_directions(X, name)[1][:, :d]
+    directions = (energy_directions(X, 1, name) if energy == 1 else eigen_directions(X, name))[1]
+    if directions.shape[1] < d:
+        raise ValueError(f"{name} has {directions.shape[1]} columns, fewer than were diagnosed.")
+    kept: Array = X @ directions[:, :d]
     return kept

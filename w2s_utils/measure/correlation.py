@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import linalg
 
 from w2s_utils._validate import Array, same_rows
@@ -129,54 +129,34 @@ def correlation_dimension(
             f"{rows}; give more inputs or lower the energy."
         )
     Z = np.column_stack([W, S])
-    grams = np.array([Z[b::BLOCKS].T @ Z[b::BLOCKS] for b in range(BLOCKS)])
-    return from_grams(grams, np.array([len(Z[b::BLOCKS]) for b in range(BLOCKS)]), d_w)
-
-
-def rows_needed(d_w: int, d_s: int) -> int:
-    """Fewest rows that `correlation_dimension` accepts."""
-    return max(2 * BLOCKS, 3 * d_w, 3 * d_s)
-
-
-def from_grams(grams: Array, sizes: NDArray[np.int64], d_w: int) -> CorrelationDimension:
-    """Measure as `correlation_dimension` does, from the Gram matrices of `BLOCKS` blocks of rows.
-
-    Parameters
-    ----------
-    grams : (BLOCKS, d_w + d_s, d_w + d_s) ndarray
-        Products Z'Z of the rows (weak, strong) of each block, no set of columns dependent.
-    sizes : (BLOCKS,) ndarray of int
-        Rows of each block.
-    d_w : int
-        Number of weak columns, which come first.
-
-    Returns
-    -------
-    CorrelationDimension
-    """
-    rows, d_s = int(sizes.sum()), grams.shape[1] - d_w
-    total, halves = grams.sum(axis=0), (grams[::2].sum(axis=0), grams[1::2].sum(axis=0))
-    fits = [_regressions(half, d_w) for half in halves]
-
+    halves = [half.T @ half for half in (Z[::2], Z[1::2])]
+    total, fits = halves[0] + halves[1], [regressions(half, d_w) for half in halves]
     left_out = np.empty((BLOCKS, 2))
     for b in range(BLOCKS):
-        overlap = _plug_in(total - grams[b], d_w)
-        left_out[b, 0] = _corrected(overlap, rows - sizes[b], d_w, d_s)
-        left_out[b, 1] = _product(_regressions(halves[b % 2] - grams[b], d_w), fits[1 - b % 2])
+        block = Z[b::BLOCKS]
+        gram = block.T @ block
+        overlap = _plug_in(total - gram, d_w)
+        left_out[b, 0] = corrected(overlap, rows - len(block), d_w, d_s)
+        left_out[b, 1] = held_out(regressions(halves[b % 2] - gram, d_w), fits[1 - b % 2])
     errors = np.sqrt((BLOCKS - 1) * left_out.var(axis=0))
 
     plug_in = _plug_in(total, d_w)
     return CorrelationDimension(
-        estimate=_corrected(plug_in, rows, d_w, d_s),
+        estimate=corrected(plug_in, rows, d_w, d_s),
         standard_error=float(errors[0]),
         plug_in=plug_in,
-        held_out=_product(*fits),
+        held_out=held_out(*fits),
         held_out_error=float(errors[1]),
         chance=d_w * d_s / rows,
         d_w=d_w,
         d_s=d_s,
         rows=rows,
     )
+
+
+def rows_needed(d_w: int, d_s: int) -> int:
+    """Fewest rows that `correlation_dimension` accepts."""
+    return max(2 * BLOCKS, 3 * d_w, 3 * d_s)
 
 
 def _plug_in(gram: Array, d_w: int) -> float:
@@ -188,11 +168,12 @@ def _plug_in(gram: Array, d_w: int) -> float:
     return float(np.sum(correlations**2))
 
 
-def _corrected(plug_in: float, rows: int, d_w: int, d_s: int) -> float:
+def corrected(plug_in: float, rows: int, d_w: int, d_s: int) -> float:
+    """Estimate of `correlation_dimension` from the plug-in value of so many rows."""
     return float((rows * plug_in - d_w * d_s) / (rows - d_w - d_s + plug_in))
 
 
-def _regressions(gram: Array, d_w: int) -> tuple[Array, Array]:
+def regressions(gram: Array, d_w: int) -> tuple[Array, Array]:
     """Coefficients of strong on weak, (d_w, d_s), and of weak on strong, (d_s, d_w)."""
     cross = gram[:d_w, d_w:]
     on_weak: Array = linalg.solve(gram[:d_w, :d_w], cross, assume_a="pos")
@@ -200,6 +181,9 @@ def _regressions(gram: Array, d_w: int) -> tuple[Array, Array]:
     return on_weak, on_strong
 
 
-def _product(one: tuple[Array, Array], two: tuple[Array, Array]) -> float:
-    """Trace of the product of two regressions, averaged over which half serves which."""
+def held_out(one: tuple[Array, Array], two: tuple[Array, Array]) -> float:
+    """Held-out value of `correlation_dimension`, from the `regressions` in each half of the rows.
+
+    Trace of the product of two regressions, averaged over which half serves which.
+    """
     return float(np.sum(one[0] * two[1].T) + np.sum(two[0] * one[1].T)) / 2

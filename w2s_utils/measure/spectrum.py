@@ -222,10 +222,47 @@ def leading_coordinates(features: ArrayLike, energy: float = 0.99, name: str = "
 def energy_directions(
     features: ArrayLike, energy: float, name: str = "features"
 ) -> tuple[Array, Array]:
-    """Cut the result of `eigen_directions` to the directions that carry a share of the energy."""
-    variances, directions = eigen_directions(features, name)
-    d = energy_dimension(variances, energy)
-    return variances[:d], directions[:, :d]
+    """Spectrum (d,) and eigenvectors (width, d) that carry a share of the features' energy."""
+    variances, directions = moment_directions(_second_moment(features, name), energy)
+    return variances[: directions.shape[1]], directions
+
+
+def moment_directions(moment: Array, energy: float) -> tuple[Array, Array]:
+    """Leading directions of a second moment that carry a share of its trace.
+
+    Parameters
+    ----------
+    moment : (width, width) ndarray
+        Uncentred second moment of the features.
+    energy : float
+        Share of the trace, in (0, 1]. At 1 every direction is kept that least squares sees: the
+        columns, each scaled to unit length, leave more than a share of `RELATIVE_RANK` there,
+        whatever their units. Columns may differ in size by a factor of 1e12.
+
+    Returns
+    -------
+    variances : (width,) ndarray
+        In falling order; zero where the columns are dependent.
+    directions : (width, d) ndarray
+        Orthonormal columns, leading ones first.
+    """
+    if energy != 1:
+        variances, directions = np.linalg.eigh(moment)
+        variances = np.maximum(variances[::-1], 0)
+        rank = int(np.sum(variances > RELATIVE_RANK * variances.sum()))
+        d = min(energy_dimension(variances, energy), rank)
+        return variances, directions[:, ::-1][:, :d]
+    lengths = np.sqrt(moment.diagonal())
+    units = np.where(lengths > 0, lengths, 1.0)
+    shares, directions = np.linalg.eigh(moment / units / units[:, None])
+    seen = shares > RELATIVE_RANK * shares.sum()
+    # The moment is the square of this root, whose singular values lose half as many digits.
+    root = np.sqrt(shares[seen, None]) * directions[:, seen].T * units
+    _, singular, right = np.linalg.svd(root, full_matrices=False)
+    singular = singular[singular > RELATIVE_RANK * singular[0]]
+    variances = np.zeros(len(moment))
+    variances[: len(singular)] = singular**2
+    return variances, right[: len(singular)].T
 
 
 def eigen_directions(features: ArrayLike, name: str = "features") -> tuple[Array, Array]:

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils._files import write_atomically
+from w2s_utils._files import read_json, write_atomically
 from w2s_utils._validate import Array
 from w2s_utils.tasks import efficientnet
 from w2s_utils.tasks.packages import Artifact, fetch
@@ -298,13 +298,9 @@ def _read_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _read_pack(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        manifest = json.loads(path.with_suffix(".json").read_bytes())
-        content = path.read_bytes()
-        intact = hashlib.sha256(content).hexdigest() == manifest["sha256"]
-    except (OSError, ValueError, KeyError):
-        intact = False
-    if not intact:
+    manifest = read_json(path.with_suffix(".json"), sha256=str)
+    content = path.read_bytes() if path.is_file() else b""
+    if manifest is None or hashlib.sha256(content).hexdigest() != manifest["sha256"]:
         raise ValueError(
             f"{path} is not the file that its manifest describes: restore both from the"
             " repository, or make them anew with `w2s features colored-mnist`."

@@ -24,7 +24,7 @@ from typing import cast
 import platformdirs
 from filelock import FileLock
 
-from w2s_utils._files import write_atomically
+from w2s_utils._files import read_json, write_atomically
 
 MAX_MEMBER_BYTES = 2**28
 """Largest archive member that is read, in bytes (256 MiB)."""
@@ -234,10 +234,10 @@ def _read_tar_member(opened: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 def _is_complete(artifact: Artifact, directory: Path) -> bool:
     try:
-        stamp = json.loads((directory / _STAMP).read_bytes())
-        return bool(stamp == {name: _sha256(directory / name) for name in artifact.members})
-    except (OSError, ValueError):
+        members = {name: _sha256(directory / name) for name in artifact.members}
+    except OSError:
         return False
+    return read_json(directory / _STAMP) == members
 
 
 def _sha256(path: Path) -> str:

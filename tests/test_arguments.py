@@ -1,0 +1,114 @@
+"""No public function changes an array that it is given, and all take arrays that cannot be written.
+
+Every public function with an array among its parameters is found by its annotations and called
+with `GIVEN`, by parameter name: one with a new name fails here until it is added.
+"""
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+
+import w2s_utils
+from w2s_utils.diagnosis import diagnose
+from w2s_utils.pair import GaussianPair
+from w2s_utils.theory.sizes import EQUAL
+
+ROOMS = ("diagnosis", "measure", "metrics", "pair", "probes", "simulation", "softmax", "subspaces",
+         "theory")  # fmt: skip
+ROWS = 240
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((ROWS, 6))
+W, S, Y = X[:, :4].copy(), X[:, 2:].copy(), X[:, 1] + X[:, 3] + RNG.standard_normal(ROWS)
+PAIR = GaussianPair.aligned(d_w=4, d_s=4, d_sw=2, target=np.ones(6), noise_variance=0.1)
+SPECTRUM = np.array([4.0, 2.0, 1.0, 0.5])
+SIZES = {"n": [20, 40], "N": [60, 120], "energy": 1.0}
+ONE_HOT = np.eye(2)[(Y > 0).astype(int)]
+
+GIVEN = {
+    "A": PAIR.weak_basis, "B": PAIR.strong_basis, "basis": PAIR.weak_basis, "vector": np.ones(6),
+    "X": W, "y": Y, "features": W, "weak": W, "strong": S, "labels": Y, "replicates": Y + 0.1,
+    "target": Y, "teachers": {"a": W, "b": W[:, :3].copy()}, "residual": Y,
+    "weights": np.ones((4, 2)),
+    "samples": np.arange(1.0, 9), "numerator": Y, "denominator": np.abs(Y), "x": np.arange(1.0, 3),
+    "angles": np.array([0.3, 0.7]), "variances": SPECTRUM, "spectrum": SPECTRUM,
+    "spectrum_w": SPECTRUM, "spectrum_s": SPECTRUM, "alpha_w": np.array([0.1, 0.2]),
+    "alpha_s": np.array([0.2, 0.1]), "alpha": np.array([0.1, 0.2]), "m": np.array([40, 60]),
+    "n": np.array([40, 60]), "N": np.array([60, 90]), "delta": np.array([0.1, 0.5]),
+    "pair": PAIR, "risk": "population", "energy": 0.9, "ridge": 0.1, "noise_variance": None,
+    "rng": RNG, "seed": 0, "trials": 2, "test_size": 40, "grid": [(20, 60)], "dimension": 4,
+    "rank_a": 2, "rank_b": 2, "opponent": "weak", "sizes": EQUAL, "sizes_w": EQUAL,
+    "sizes_s": EQUAL,
+    "classes": None, "diagnosis": diagnose(W, S, Y, **SIZES),
+}  # fmt: skip
+# Where a name means another thing: labels by level, classes of a softmax, one place of a grid.
+LEVELS = {0: lambda rng: Y + rng.standard_normal(ROWS)}
+SPECIAL = {
+    "metrics.power_law": {"samples": np.arange(1.0, 9).reshape(2, 4)},
+    "probes.probe_sweep": {"labels": LEVELS},
+    "probes.sweep_teachers": {"labels": LEVELS},
+    "softmax.fit_softmax": {"labels": ONE_HOT},
+    "softmax.softmax_sweep": {"draw_labels": lambda rng: ONE_HOT, "target": ONE_HOT},
+    "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60},
+    "simulation.ridge.simulate_ridge": {"n": 20, "N": 60},
+    "subspaces.pair_with_angles": {"dimension": 6},
+}
+
+
+def takes_arrays(function):
+    return any(
+        word in str(parameter.annotation)
+        for parameter in inspect.signature(function).parameters.values()
+        for word in ("Array", "Rows")
+    )
+
+
+def public_functions():
+    """Name and function of each that takes arrays and that its room exports."""
+    found = {}
+    for module in pkgutil.walk_packages(w2s_utils.__path__, "w2s_utils."):
+        room, *_ = module.name.removeprefix("w2s_utils.").split(".")
+        if room in ROOMS:
+            exported = getattr(importlib.import_module(f"w2s_utils.{room}"), "__all__", None)
+            for name, function in vars(importlib.import_module(module.name)).items():
+                public = name in exported if exported else name[0] != "_"
+                own = getattr(function, "__module__", None) == module.name
+                if public and own and inspect.isfunction(function) and takes_arrays(function):
+                    found[f"{module.name}.{name}".removeprefix("w2s_utils.")] = function
+    return found
+
+
+FUNCTIONS = public_functions()
+
+
+def arrays_in(value):
+    values = value.values() if isinstance(value, dict) else [value]
+    return [array for array in values if isinstance(array, np.ndarray)]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_arguments_are_read_and_not_written(name):
+    function = FUNCTIONS[name]
+    given = GIVEN | SPECIAL.get(name, {})
+    parameters = inspect.signature(function).parameters.values()
+    arguments = {
+        p.name: given[p.name] for p in parameters if p.name in given or p.default is p.empty
+    }
+    arrays = [array for value in arguments.values() for array in arrays_in(value)]
+    before = [array.copy() for array in arrays]
+    for writeable in (True, False):
+        for array in arrays:
+            array.flags.writeable = writeable
+        result = function(**arguments)
+        if inspect.isgenerator(result):
+            list(result)
+        for array, copy in zip(arrays, before, strict=True):
+            np.testing.assert_array_equal(array, copy)
+            array.flags.writeable = True
+
+
+def test_there_are_functions_to_test():
+    assert len(FUNCTIONS) > 30
+    assert {"diagnosis.diagnose.diagnose", "probes.fit_ridge"} <= set(FUNCTIONS)
