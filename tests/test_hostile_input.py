@@ -22,8 +22,9 @@ from papermill.translators import PythonTranslator
 from tests.test_publish import write_notebook
 from w2s_utils import cli, publish
 from w2s_utils._files import read_array, write_array
+from w2s_utils.io import refusal
 from w2s_utils.publish import PublishError, parse_yaml
-from w2s_utils.tasks import embedding, files, packages
+from w2s_utils.tasks import embedding, packages
 from w2s_utils.tasks.files import read_features
 from w2s_utils.tasks.packages import read_members
 
@@ -89,7 +90,7 @@ def test_a_wheel_member_that_lies_about_its_size_gives_no_more_than_it_says(here
 
 
 def test_an_npz_file_that_grows_without_bound_is_refused(here, monkeypatch):
-    monkeypatch.setattr(files, "MAX_BYTES", 10**5)
+    monkeypatch.setattr(refusal, "MAX_BYTES", 10**5)
     np.savez_compressed(here / "zeros.npz", X=np.zeros((1000, 100)))
     with pytest.raises(ValueError, match=r"zeros\.npz would grow 100-fold or more, to 800128"):
         read_features(here / "zeros.npz")

@@ -67,6 +67,20 @@ def check_output(path: Path) -> None:
             raise ValueError(f"{path} is a source of the book: give the output another name.")
 
 
+def printable(text: str) -> str:
+    """Return a text of unknown origin fit for a terminal: no control or escape characters."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def require_file(path: Path) -> None:
+    """Raise ValueError unless there is a regular file: to open a pipe is to wait for its writer."""
+    shown = printable(str(path))
+    if not path.exists():
+        raise ValueError(f"There is no file {shown}.")
+    if not path.is_file():
+        raise ValueError(f"{shown} is no regular file.")
+
+
 def npy_bytes(values: NDArray[Any]) -> bytes:
     """Content of the .npy file that holds an array."""
     import numpy as np  # here, as the command line starts faster without it

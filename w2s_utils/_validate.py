@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable
+from decimal import Decimal
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,6 +49,65 @@ def real_array(
             f"size, got {size:.0e}: choose other units."
         )
     return array
+
+
+def plain(objects: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return an array of Python objects as one of numbers, truth values or strings.
+
+    Parameters
+    ----------
+    objects : ndarray of object
+        All numbers, all truth values or all strings; None or NaN where a value is missing.
+    name : str
+        What they are, for the error.
+
+    Returns
+    -------
+    ndarray of float64, of bool, or of object
+        NaN where a number or truth value is missing. Strings stay objects, with None where one is
+        missing: in an array of strings each takes the room of the longest.
+
+    Raises
+    ------
+    ValueError
+        If the objects are of several or of other kinds.
+    """
+    import pandas as pd  # here, as the command line starts faster without it
+
+    values: NDArray[Any]
+    flat = objects.ravel()
+    missing = pd.isna(flat)
+    there = flat[~missing]
+    types = {type(value) for value in there}
+    truths = bool(types) and types <= {bool, np.bool_}
+    if types and all(issubclass(kind, str) for kind in types):
+        values = flat.copy()
+        values[missing] = None
+    elif truths or all(issubclass(kind, Real | Decimal) for kind in types):
+        values = np.full(len(flat), np.nan)
+        values[~missing] = there.astype(np.float64)
+        if truths and len(there) == len(flat):
+            values = values.astype(bool)
+    else:
+        kinds = " and ".join(sorted({kind.__name__ for kind in types}))
+        raise ValueError(f"{name} must hold numbers only or strings only, got {kinds}.")
+    return values.reshape(objects.shape)
+
+
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\W*\d(?:[\d\W_]|[eE](?=[-+]?\d)|[jJ]$)*")
+
+
+def resembles_number(text: str) -> bool:
+    """Whether a text is digits and signs: a number, a date, a share, or a few of these.
+
+    Examples
+    --------
+    >>> [resembles_number(text) for text in ("1,5", "2.5", "12 %", "2020-01-31", "0x1F", "1+2j")]
+    [True, True, True, True, True, True]
+    >>> [resembles_number(text) for text in ("cat", "3rd", "E10", "<=50K", "+", "")]
+    [False, False, False, False, False, False]
+    """
+    return bool(_NUMBER.fullmatch(text.strip()))
 
 
 def squares(values: ArrayLike, name: str, ndim: int | tuple[int, ...]) -> Array:

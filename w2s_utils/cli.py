@@ -523,8 +523,10 @@ def _watched(*matrices: Any) -> Iterator[list[Any]]:
 
 def _shown(file: str) -> str:
     """Name of a file of features without its folder, fit to be printed."""
+    from w2s_utils._files import printable
+
     path, separator, name = file.partition("::")
-    return "".join(c if c.isprintable() else "?" for c in f"{Path(path).name}{separator}{name}")
+    return printable(f"{Path(path).name}{separator}{name}")
 
 
 def _check_targets(*files: Path) -> None:

@@ -1,4 +1,7 @@
+from decimal import Decimal
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from w2s_utils.diagnosis.labels import read_labels
@@ -41,6 +44,32 @@ def test_replicates_are_encoded_like_the_labels():
     many = read_labels([0, 1, 2, 0, 1, 2], True).encode([0, 1, np.nan, 2, 1, 0])
     np.testing.assert_array_equal(many[[0, 3], 0], [[1, 0, 0], [0, 0, 1]])
     assert np.isnan(many[2]).all()
+    named = read_labels(list("abab"), None)
+    for gap in (None, np.nan, pd.NA):
+        known = named.encode(np.array([["a", gap], ["b", "a"], [gap, gap], ["b", "b"]], object))
+        np.testing.assert_array_equal(
+            known[..., 0], [[-1, np.nan], [1, -1], [np.nan, np.nan], [1, 1]]
+        )
+    real = read_labels([1.0, 2.0, 4.0], None).encode([None, 2, 3])
+    np.testing.assert_array_equal(real[:, 0, 0], [np.nan, 2, 3])
+
+
+@pytest.mark.parametrize("labels", [
+    np.array(["b", "a", "b"]), np.array(["b", "a", "b"], object), pd.Series(["b", "a", "b"]),
+    pd.Categorical(["b", "a", "b"]), np.array(["b", "a", "b"], np.dtypes.StringDType()),
+    ("b", "a", "b"),
+])  # fmt: skip
+def test_strings_of_every_kind_are_classes(labels):
+    assert read_labels(labels, None).classes == ("a", "b")
+    np.testing.assert_array_equal(columns(labels), [[1], [-1], [1]])
+
+
+@pytest.mark.parametrize("labels", [
+    [1, 2.5, 4], (Decimal(1), Decimal("2.5"), Decimal(4)), np.array([1, 2.5, 4], object),
+    pd.Series([1, 2.5, 4], dtype="Float64"), [np.float32(1), np.float64(2.5), np.int8(4)],
+])  # fmt: skip
+def test_numbers_of_every_kind_are_numbers(labels):
+    np.testing.assert_array_equal(columns(labels), [[1], [2.5], [4]])
 
 
 @pytest.mark.parametrize(
@@ -54,6 +83,12 @@ def test_replicates_are_encoded_like_the_labels():
         ([["a", "b"], ["c", "d"]], None, "Classes must come as a vector"),
         ([1.5, 2.5, 3.5, 1.5], True, "hold 3 classes in 4 rows"),
         (["a", "b", "a", "b"], False, "labels must hold real numbers"),
+        (["a", None, "b", "a"], None, "labels must not lack a value, got 1 without"),
+        (np.array(["a", np.nan, "b", "a"], object), None, "must not lack a value, got 1 without"),
+        ([1.0, None, 2.0], None, "labels must be finite, got 1 NaN"),
+        (["a", 1, "b", 2], None, "must hold numbers only or strings only, got int and str"),
+        ([b"a", b"b", b"a"], None, "must hold numbers only or strings only, got bytes"),
+        ([[1, 2], [3]], None, "must hold numbers only or strings only, got list"),
     ],
 )
 def test_what_is_wrong_is_said(labels, classes, message):
@@ -67,6 +102,9 @@ def test_what_is_wrong_is_said(labels, classes, message):
         ([1, 2, 4], [1, 2], "M = 3 rows, got shape"),
         (["a", "b", "a", "b"], ["a", "c", "a", "b"], "hold 'c', which is none of the classes"),
         ([1, 2, 4], [1, 2, np.inf], "replicates must be finite"),
+        ([1, 2, 4], ["1", "2", "4"], "must hold real numbers as the labels do, got strings"),
+        (["a", "b", "a", "b"], [0, 1, 0, 1], "hold 0.0, which is none of the classes"),
+        ([1, 2, 4], [1, "b", 4], "replicates must hold numbers only or strings only"),
         ([[1, 2], [3, 4]], [1, 2], "need labels that are one column"),
     ],
 )

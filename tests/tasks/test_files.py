@@ -1,8 +1,9 @@
 """Files of a user: numbers are read exactly, all else is refused, nothing runs."""
 
 import io
+import os
 import pickle
-import sys
+import re
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -105,6 +106,22 @@ def test_a_tensor_is_read_exactly(tmp_path, storage, dtype):
     np.testing.assert_array_equal(read_features(path), MATRIX)
 
 
+def test_tensors_of_types_that_numpy_has_not_or_keeps_in_bytes(tmp_path):
+    values = np.array([[1.5, -2.0], [3e38, 0.0]], "f4")  # all but 3e38 are exact in 16 bits
+    upper = (values.view("u4") >> 16).astype("u2")
+    path = write_pt(tmp_path / "X.pt", tensor("0", (2, 2), storage="BFloat16Storage"), {"0": upper})
+    read = open_features(path)
+    assert read.dtype == np.float32
+    np.testing.assert_allclose(read, values, rtol=2**-7)
+    np.testing.assert_array_equal(read[[0, 0, 1], [0, 1, 1]], [1.5, -2, 0])
+    turned = tensor("0", (2, 2), strides=(1, 2), storage="BFloat16Storage")
+    write_pt(path, turned, {"0": upper})
+    np.testing.assert_array_equal(open_features(path), read.T)
+    truths = np.array([0, 1, 1, 7], "u1")  # any byte but 0 is true
+    write_pt(path, tensor("0", (4,), storage="BoolStorage"), {"0": truths})
+    np.testing.assert_array_equal(read_labels(path), [0, 1, 1, 1])
+
+
 def test_views_and_shared_storages_of_tensors(tmp_path):
     numbers = np.arange(20, dtype="f4")
     content = {
@@ -134,7 +151,10 @@ def test_files_of_torch_itself(tmp_path):
     torch.save({"view": X.T[1:], "y": torch.tensor([1, 0])}, tmp_path / "all.pt")
     np.testing.assert_array_equal(read_features(f"{tmp_path}/all.pt::view"), MATRIX.T[1:])
     np.testing.assert_array_equal(read_labels(f"{tmp_path}/all.pt::y"), [1, 0])
-    for refused in (torch.nn.Linear(2, 2), X.to_sparse(), X.bfloat16(), np.ones(3)):
+    for kept in (X.bfloat16(), X > 3):
+        torch.save(kept, tmp_path / "kept.pt")
+        np.testing.assert_array_equal(read_features(tmp_path / "kept.pt"), kept.double().numpy())
+    for refused in (torch.nn.Linear(2, 2), X.to_sparse(), np.ones(3)):
         torch.save(refused, tmp_path / "refused.pt")
         with pytest.raises(ValueError, match="not read because it could run code"):
             read_features(tmp_path / "refused.pt")
@@ -162,35 +182,10 @@ def test_only_matrices_of_numbers_are_opened(tmp_path):
         open_features(tmp_path / "objects.npy")
 
 
-def test_columns_that_pandas_numbered_are_names_and_not_a_row(tmp_path):
-    pd.DataFrame(MATRIX).to_csv(tmp_path / "numbered.csv", index=False)
-    np.testing.assert_array_equal(read_features(tmp_path / "numbered.csv"), MATRIX)
-    pd.DataFrame(MATRIX).to_csv(tmp_path / "indexed.csv")
-    np.testing.assert_array_equal(read_labels(f"{tmp_path}/indexed.csv::2"), MATRIX[:, 2])
-
-
 def test_replicates_may_lack_labels(tmp_path):
     labels = np.array([[1.0, np.nan], [2.0, 3.0]])
     np.save(tmp_path / "again.npy", labels)
     np.testing.assert_array_equal(read_replicates(tmp_path / "again.npy"), labels)
-
-
-def test_tables_with_and_without_names(tmp_path):
-    path = tmp_path / "X.csv"
-    path.write_text("a,b\n1,2.5\n3,4\n")
-    np.testing.assert_array_equal(read_features(path), [[1, 2.5], [3, 4]])
-    np.testing.assert_array_equal(read_labels(f"{path}::b"), [2.5, 4])
-    path.write_text("1,2.5\n3,4\n")
-    np.testing.assert_array_equal(read_features(path), [[1, 2.5], [3, 4]])
-    path.write_text("kind\ncat\ndog\n")
-    assert read_labels(path, names=True).tolist() == ["cat", "dog"]
-    with pytest.raises(ValueError, match="must hold real numbers"):
-        read_labels(path)
-    path.write_text("a\n1\n\n3\n")
-    np.testing.assert_array_equal(read_labels(path), [1, 3])
-    path.write_text("a,b\n1,\n3,4\n")
-    with pytest.raises(ValueError, match="must be finite, got 1 NaN"):
-        read_features(path)
 
 
 def test_names_of_classes_in_arrays(tmp_path):
@@ -198,21 +193,6 @@ def test_names_of_classes_in_arrays(tmp_path):
     assert read_labels(tmp_path / "y.npy", names=True).tolist() == ["b", "a"]
     np.save(tmp_path / "column.npy", MATRIX[:, :1])
     np.testing.assert_array_equal(read_labels(tmp_path / "column.npy"), MATRIX[:, 0])
-
-
-def test_parquet_without_its_reader_says_what_to_install(tmp_path, monkeypatch):
-    (tmp_path / "X.parquet").write_bytes(b"PAR1")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ValueError, match=r"X\.parquet needs the package pyarrow: install it with"):
-        read_features(tmp_path / "X.parquet")
-
-
-def test_parquet_tables(tmp_path):
-    pytest.importorskip("pyarrow")
-    table = pd.DataFrame({"a": [1.0, 2.0], "kind": ["x", "y"]})
-    table.to_parquet(tmp_path / "X.parquet")
-    np.testing.assert_array_equal(read_labels(f"{tmp_path}/X.parquet::a"), [1, 2])
-    assert read_labels(f"{tmp_path}/X.parquet::kind", names=True).tolist() == ["x", "y"]
 
 
 # --- What is refused ------------------------------------------------------------------------------
@@ -300,6 +280,8 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
     (tmp_path / "mixed.csv").write_text("size,name\n1,a\n")
     pd.DataFrame(np.eye(3)).to_csv(tmp_path / "indexed.csv")
     write_pt(tmp_path / "list.pt", [1], {})
+    complex_numbers = tensor("0", (2,), storage="ComplexFloatStorage")
+    write_pt(tmp_path / "complex.pt", complex_numbers, {"0": MATRIX[0, :2]})
     write_pt(tmp_path / "none.pt", {"epoch": 1}, {})
     write_pt(tmp_path / "big.pt", tensor("0", (4, 3)), {}, extra=[("byteorder", "big")])
     write_pt(tmp_path / "packed.pt", tensor("0", (4, 3)), {}, compression=zipfile.ZIP_DEFLATED)
@@ -317,6 +299,7 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
         "nan.npy": "must be finite, got 1 NaN",
         "objects.npy": "holds an array of Python objects, which is not read because it could run",
         "old.pt": "is not a zip archive as torch.save writes it since torch 1.6",
+        "complex.pt": "holds a tensor of type ComplexFloat, which is not read: save floats",
         "list.pt": "must hold a tensor, or a dict of tensors; got list",
         "none.pt": "holds no tensor",
         "big.pt": "was written on a big-endian machine",
@@ -328,6 +311,47 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
         assert "\n" not in str(raised.value)
     with pytest.raises(ValueError, match=r"must have 1 dimension\(s\), got shape \(4, 3\)"):
         read_labels(tmp_path / "X.npy")
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "pt", "csv", "parquet"])
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path, kind):
+    path = tmp_path / f"X.{kind}"
+    os.mkfifo(path)
+    for read in (read_features, open_features, read_labels, read_replicates):
+        with pytest.raises(ValueError, match=r"X\.\w+ is no regular file\."):
+            read(path)
+
+
+ESCAPE = "\x1b[2Jred\r"
+
+
+def test_names_in_a_file_cannot_command_the_terminal(tmp_path):
+    np.savez(tmp_path / "a.npz", **{ESCAPE: MATRIX, "b": MATRIX})
+    write_pt(
+        tmp_path / "a.pt",
+        {ESCAPE: tensor("0", (4, 3)), "b": tensor("0", (4, 3))},
+        {"0": MATRIX.astype("f4")},
+    )
+    write_pt(tmp_path / "call.pt", Call(Global("os", ESCAPE.rstrip()), 1), {})
+    (tmp_path / "a.csv").write_text(f'"{ESCAPE}",b\nx,1\n')
+    (tmp_path / f"{ESCAPE}.csv").touch()
+    for file in ("a.npz", "a.npz::c", "a.pt", "a.pt::c", "call.pt", "a.csv", "a.csv::c",
+                 f"{ESCAPE}.csv", f"{ESCAPE}.npy", f"a.npz::{ESCAPE}x"):  # fmt: skip
+        with pytest.raises(ValueError, match="red") as raised:
+            read_features(tmp_path / file)
+        assert str(raised.value).isprintable()
+    assert read_features(f"{tmp_path / 'a.npz'}::{ESCAPE}").shape == (4, 3)
+
+
+@pytest.mark.parametrize("name", ["1,5", "12 %", "2020-01-31", "0x1F", "1+2j", "1.5"])
+def test_numbers_that_were_saved_as_text_are_no_classes(tmp_path, name):
+    np.save(tmp_path / "y.npy", np.array(["a", name]))
+    for read in (lambda file: read_labels(file, names=True), read_replicates):
+        with pytest.raises(ValueError, match=f"holds '{re.escape(name)}' as text, which is no"):
+            read(tmp_path / "y.npy")
+    digits = np.array(["0", "9", "-1", "+1", "3rd", "<=50K", "+"])
+    np.save(tmp_path / "y.npy", digits)
+    assert read_labels(tmp_path / "y.npy", names=True).tolist() == digits.tolist()
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "pt"])

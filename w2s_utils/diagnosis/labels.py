@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from w2s_utils._validate import Array, real_array
+from w2s_utils._validate import Array, plain, real_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Labels:
 
     def encode(self, more: ArrayLike) -> Array:
         """Further labels of the same kind, (M, r), as (M, r, columns); NaN where one is missing."""
-        values = np.asarray(more)
+        values = _as_array(more, "replicates")
         values = values[:, None] if values.ndim == 1 else values
         if values.ndim != 2 or len(values) != len(self):
             raise ValueError(
@@ -56,19 +57,30 @@ class Labels:
             )
         if self.classes is None and self.columns > 1:
             raise ValueError("replicates need labels that are one column or classes.")
-        missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+        missing = pd.isna(values)
         if self.classes is None:
+            if values.dtype == object:
+                raise ValueError("replicates must hold real numbers as the labels do, got strings.")
             columns = real_array(np.where(missing, 0, values), "replicates", 2)[..., None]
         else:
-            names = np.array(self.classes)
-            known = np.where(missing, names[0], values)
-            codes = np.searchsorted(names, known).clip(max=len(names) - 1)
-            if np.any(names[codes] != known):
-                strange = known[names[codes] != known][0].item()
+            place = {name: position for position, name in enumerate(self.classes)}
+            codes = np.zeros(values.shape, np.intp)
+            known = values[~missing].tolist()
+            strange = next((name for name in known if name not in place), None)
+            if strange is not None:
                 raise ValueError(f"replicates hold {strange!r}, which is none of the classes.")
+            codes[~missing] = [place[name] for name in known]
             columns = Labels(codes.ravel(), self.classes).rows(slice(None))
             columns = columns.reshape(*codes.shape, -1)
         return np.where(missing[..., None], np.nan, columns)
+
+
+def _as_array(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Numbers, truth values, or strings as objects with None for missing ones (`plain`)."""
+    array = np.asarray(values) if hasattr(values, "__array__") else np.asarray(values, object)
+    if array.dtype.kind in "UT":
+        return array.astype(object)
+    return plain(array, name) if array.dtype == object else array
 
 
 def read_labels(labels: ArrayLike, classes: bool | None) -> Labels:
@@ -79,12 +91,15 @@ def read_labels(labels: ArrayLike, classes: bool | None) -> Labels:
     ValueError
         If the labels are no vector or matrix, not finite, or all the same.
     """
-    values = np.asarray(labels)
+    values = _as_array(labels, "labels")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2) or 0 in values.shape:
         raise ValueError(f"labels must be a vector or a matrix, got shape {values.shape}.")
-    named = values.dtype.kind in "OUSb"
+    lacking = int(pd.isna(values).sum()) if values.dtype == object else 0
+    if lacking:
+        raise ValueError(f"labels must not lack a value, got {lacking} without.")
+    named = values.dtype.kind in "Ob"
     if not named:
         values = real_array(values, "labels", (1, 2))
     if values.ndim == 2:

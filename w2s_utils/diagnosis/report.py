@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_utils._files import printable
 from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.diagnosis.ranking import Ranking
@@ -257,7 +258,7 @@ def heading(d: Diagnosis, teacher: str, student: str) -> str:
     """What was diagnosed."""
     told = f"Teacher {teacher}, student {student}: {d.rows:,} rows"
     if d.classes is not None:
-        told += f", classes {', '.join(map(str, d.classes))}"
+        told += printable(f", classes {', '.join(map(str, d.classes))}")
     return f"{told}; ridge {d.ridge:g}, {100 * d.energy:g} % of the energy."
 
 

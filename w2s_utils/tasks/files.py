@@ -4,8 +4,8 @@ A file of NumPy or of torch can hold pickled objects, and to unpickle an object 
 author wrote. So nothing here unpickles one: arrays of numbers are read, all else is refused.
 
 A file is named by its path. One of several arrays in it is named behind two colons, as in
-``features.npz::student``, and so is a column of a table, as in ``people.csv::age``. The first line
-of a .csv file names the columns unless it is all numbers; 0, 1, 2 and so on are names, too.
+``features.npz::student``, and so is a column of a table (`w2s_utils.io.tables`), as in
+``people.csv::age``.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from w2s_utils._validate import Array, real_array
-
-if TYPE_CHECKING:
-    import pandas as pd
+from w2s_utils._files import printable, require_file
+from w2s_utils._validate import Array, real_array, resembles_number
+from w2s_utils.io.refusal import Refused, choose, refuse_expansion
+from w2s_utils.io.tables import read_csv, read_parquet
 
 
 def read_features(file: str | Path) -> Array:
@@ -51,7 +51,7 @@ def read_features(file: str | Path) -> Array:
         If there is no such file or array, it is damaged, or it holds anything but a finite matrix
         of real numbers.
     """
-    return real_array(_read(file), f"{file}", 2)
+    return _numbers(_read(file), file, 2)
 
 
 def open_features(file: str | Path) -> NDArray[Any]:
@@ -75,9 +75,10 @@ def open_features(file: str | Path) -> NDArray[Any]:
     """
     array = _read(file, mapped=True)
     if array.dtype.kind not in "biuf" or array.ndim != 2:
+        kind = "text" if array.dtype == object else f"dtype {array.dtype}"
         raise ValueError(
-            f"{file} must hold a matrix of real numbers, got shape {array.shape} and dtype "
-            f"{array.dtype}."
+            f"{_shown(file)} must hold a matrix of real numbers, got shape {array.shape} and "
+            f"{kind}."
         )
     return array
 
@@ -94,21 +95,25 @@ def read_labels(file: str | Path, names: bool = False) -> NDArray[Any]:
 
     Returns
     -------
-    (M,) float64 array, or array of str
+    (M,) float64 array, or object array of str
         One label a sample; a matrix of one column counts as a vector.
 
     Raises
     ------
     ValueError
         As in `read_features`, for anything but a finite vector of real numbers, or of strings if
-        these are accepted.
+        these are accepted and are no numbers written in an unknown way.
     """
     array = _read(file)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if names and array.ndim == 1 and array.dtype.kind == "U":
-        return array
-    return real_array(array, f"{file}", 1)
+    if not names or array.ndim != 1 or array.dtype.kind not in "UO":
+        return _numbers(array, file, 1)
+    classes = _classes(array, file)
+    lacking = sum(name is None for name in classes)
+    if lacking:
+        raise ValueError(f"{_shown(file)} lacks {lacking} of its {len(classes)} labels.")
+    return classes
 
 
 def read_replicates(file: str | Path) -> NDArray[Any]:
@@ -122,7 +127,7 @@ def read_replicates(file: str | Path) -> NDArray[Any]:
     Returns
     -------
     (M,) or (M, r) array
-        Of the file's own type; NaN where a label is missing.
+        Of the file's own type, strings as objects; NaN or None where a label is missing.
 
     Raises
     ------
@@ -131,42 +136,57 @@ def read_replicates(file: str | Path) -> NDArray[Any]:
         matrix of real numbers, or of strings.
     """
     array = _read(file)
-    if array.dtype.kind not in "biufU" or array.ndim not in (1, 2):
+    if array.dtype.kind not in "biufUO" or array.ndim not in (1, 2):
         raise ValueError(
-            f"{file} must hold a vector or a matrix of labels, got shape {array.shape} and dtype "
-            f"{array.dtype}."
+            f"{_shown(file)} must hold a vector or a matrix of labels, got shape {array.shape} and "
+            f"dtype {array.dtype}."
         )
-    return array
+    return _classes(array, file) if array.dtype.kind in "UO" else array
 
 
-MAX_BYTES, MAX_EXPANSION = 2**28, 100
-"""An array in an .npz file may have more than 256 MiB only if compression made it at most 100 times
-smaller."""
+def _numbers(array: NDArray[Any], file: str | Path, ndim: int) -> Array:
+    if array.dtype == object:
+        raise ValueError(f"{_shown(file)} must hold real numbers, got text.")
+    return real_array(array, _shown(file), ndim)
 
 
-class _Refused(ValueError):
-    """The file is readable, and what it holds is not wanted."""
+def _classes(array: NDArray[Any], file: str | Path) -> NDArray[Any]:
+    """Names of classes as objects, after a check that none is a number in other clothes."""
+    names = array.astype(object)
+    for name in {name for name in names.ravel() if name is not None}:
+        if resembles_number(name) and not name.lstrip("+-").isdecimal():
+            raise ValueError(
+                f"{_shown(file)} holds {name!r} as text, which is no name of a class: save numbers "
+                "as numbers, and name classes by words or whole numbers."
+            )
+    return names
+
+
+def _shown(file: str | Path) -> str:
+    return printable(str(file))
 
 
 def _read(file: str | Path, mapped: bool = False) -> NDArray[Any]:
     place, _, name = str(file).partition("::")
     path = Path(place)
-    if not path.is_file():
-        raise ValueError(f"There is no file {path}.")
+    require_file(path)
     kind = path.suffix.lower()
     reader = _map_npy if mapped and kind == ".npy" else _READERS.get(kind)
     if reader is None:
         raise ValueError(
-            f"{path} must end in {', '.join(_READERS)}: save the array as one of them."
+            f"{_shown(path)} must end in {', '.join(_READERS)}: save the array as one of them."
         )
     try:
         return reader(path, name)
-    except _Refused as refused:
-        raise ValueError(f"{path} {refused}") from None
+    except Refused as refused:
+        raise ValueError(printable(f"{path} {refused}")) from None
     except Exception as error:  # whatever a parser stumbles over in a damaged file
         reason = shorten(str(error), 200) or type(error).__name__
         raise ValueError(
-            f"{path} cannot be read as {path.suffix}: it is damaged or of another kind ({reason})."
+            printable(
+                f"{path} cannot be read as {path.suffix}: it is damaged or of another kind "
+                f"({reason})."
+            )
         ) from error
 
 
@@ -174,13 +194,13 @@ def _read(file: str | Path, mapped: bool = False) -> NDArray[Any]:
 
 
 def _read_npy(path: Path, name: str) -> NDArray[Any]:
-    _choose([], name)
+    choose([], name)
     with path.open("rb") as file:
         return _parse_npy(file)
 
 
 def _map_npy(path: Path, name: str) -> NDArray[Any]:
-    _choose([], name)
+    choose([], name)
     with path.open("rb") as file:
         _refuse_objects(file)
     array: NDArray[Any] = npy.open_memmap(path, mode="r")
@@ -190,12 +210,8 @@ def _map_npy(path: Path, name: str) -> NDArray[Any]:
 def _read_npz(path: Path, name: str) -> NDArray[Any]:
     with zipfile.ZipFile(path) as archive:
         names = [member.removesuffix(".npy") for member in archive.namelist()]
-        member = archive.getinfo(f"{_choose(names, name)}.npy")
-        if member.file_size > max(MAX_BYTES, MAX_EXPANSION * member.compress_size):
-            raise _Refused(
-                f"would grow {MAX_EXPANSION}-fold or more, to {member.file_size} bytes, which no "
-                "features do: save them without compression."
-            )
+        member = archive.getinfo(f"{choose(names, name)}.npy")
+        refuse_expansion(member.file_size, member.compress_size)
         content = archive.read(member)  # whole, so that its CRC is checked
     return _parse_npy(io.BytesIO(content))
 
@@ -211,22 +227,10 @@ def _refuse_objects(file: BinaryIO) -> None:
     header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     _, _, dtype = header[npy.read_magic(file)](file)  # the third version is for names of fields
     if dtype.hasobject:
-        raise _Refused(
+        raise Refused(
             "holds an array of Python objects, which is not read because it could run code: "
             "save an array of numbers."
         )
-
-
-def _choose(names: list[str], name: str) -> str:
-    """Pick the named array of a file, or its only one."""
-    shown = ", ".join(sorted(names)) or "one array without a name"
-    if not name and len(names) == 1:
-        return names[0]
-    if name and name not in names:
-        raise _Refused(f"has no array {name!r}; it holds {shown}.")
-    if not name and names:
-        raise _Refused(f"holds {len(names)} arrays: add ::NAME to choose one of {shown}.")
-    return name
 
 
 # --- torch ----------------------------------------------------------------------------------------
@@ -236,6 +240,7 @@ def _choose(names: list[str], name: str) -> str:
 # it. `_TensorUnpickler` finds none of them, only the few inert stand-ins below.
 
 
+_BFLOAT16 = "V2"  # which NumPy has not: two bytes, the upper half of a float of four
 _DTYPES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -245,6 +250,8 @@ _DTYPES = {
     "ShortStorage": "<i2",
     "CharStorage": "<i1",
     "ByteStorage": "<u1",
+    "BoolStorage": "?",
+    "BFloat16Storage": _BFLOAT16,
 }
 
 
@@ -278,9 +285,14 @@ class _TensorUnpickler(pickle._Unpickler):  # Python's own: C's reserves memory 
             return _Rebuild()
         if (module, name) == ("collections", "OrderedDict"):  # the empty hooks of every tensor
             return OrderedDict
-        raise _Refused(
+        if module == "torch" and name.endswith("Storage"):
+            raise Refused(
+                f"holds a tensor of type {name.removesuffix('Storage')}, which is not read: save "
+                "floats, integers or truth values."
+            )
+        raise Refused(
             f"asks for {module}.{name}, which is not read because it could run code: save a dense "
-            "tensor of floats or integers, or a dict of them."
+            "tensor of floats, integers or truth values, or a dict of them."
         )
 
     def persistent_load(self, pid: Any) -> _Storage:
@@ -292,7 +304,7 @@ class _TensorUnpickler(pickle._Unpickler):  # Python's own: C's reserves memory 
 
 def _read_pt(path: Path, name: str) -> NDArray[Any]:
     if not zipfile.is_zipfile(path):
-        raise _Refused(
+        raise Refused(
             "is not a zip archive as torch.save writes it since torch 1.6: save the tensor anew, "
             "or as .npy."
         )
@@ -301,17 +313,17 @@ def _read_pt(path: Path, name: str) -> NDArray[Any]:
         root = pickled.removesuffix("/data.pkl")
         order = f"{root}/byteorder"
         if order in archive.namelist() and _stored(archive, order) != b"little":
-            raise _Refused("was written on a big-endian machine: save it as .npy there.")
+            raise Refused("was written on a big-endian machine: save it as .npy there.")
         content = _TensorUnpickler(io.BytesIO(_stored(archive, pickled))).load()
         if isinstance(content, dict):
             tensors = {key: value for key, value in content.items() if isinstance(value, _Tensor)}
             if not tensors:
-                raise _Refused("holds no tensor.")
-            content = tensors[_choose([key for key in tensors if isinstance(key, str)], name)]
+                raise Refused("holds no tensor.")
+            content = tensors[choose([key for key in tensors if isinstance(key, str)], name)]
         else:
-            _choose([], name)
+            choose([], name)
         if not isinstance(content, _Tensor):
-            raise _Refused(
+            raise Refused(
                 f"must hold a tensor, or a dict of tensors; got {type(content).__name__}."
             )
         return _elements(content, _stored(archive, f"{root}/data/{content.storage.key}"))
@@ -338,51 +350,10 @@ def _elements(tensor: _Tensor, content: bytes) -> NDArray[Any]:
     if not fits:
         raise ValueError("a tensor does not fit its storage")
     in_bytes = [step * numbers.itemsize for step in strides]
-    return as_strided(numbers[offset:], shape, in_bytes).copy()
-
-
-# --- Tables ---------------------------------------------------------------------------------------
-
-
-def _read_csv(path: Path, name: str) -> NDArray[Any]:
-    import pandas as pd  # here, as the command line starts faster without it
-
-    first = pd.read_csv(path, header=None, nrows=1)
-    line = first.iloc[0].tolist()
-    numbers = all(dtype.kind in "biuf" for dtype in first.dtypes)
-    counted = len(line) > 2 and line == list(range(len(line)))  # as pandas names columns
-    named = not numbers or counted or line[0] != line[0]
-    table = pd.read_csv(path, header=0 if named else None)
-    if named and not name and str(table.columns[0]).startswith("Unnamed:"):
-        raise _Refused(
-            "has a first column without a name, as pandas writes the numbers of the rows: save it "
-            "with index=False, or choose a column with ::NAME."
-        )
-    return _columns(table, name)
-
-
-def _read_parquet(path: Path, name: str) -> NDArray[Any]:
-    import pandas as pd
-
-    try:
-        return _columns(pd.read_parquet(path), name)
-    except ImportError:
-        raise _Refused(
-            "needs the package pyarrow: install it with `pip install pyarrow`, or save the array "
-            "as .npy."
-        ) from None
-
-
-def _columns(table: pd.DataFrame, name: str) -> NDArray[Any]:
-    """All columns of a table as a matrix, or the named one."""
-    if name:
-        table = table[[_choose([str(column) for column in table.columns], name)]]
-    text = [column for column, dtype in table.dtypes.items() if dtype.kind not in "biuf"]
-    if text and table.shape[1] > 1:
-        raise _Refused(f"holds text in column {text[0]!r}: choose a column with ::NAME.")
-    if text and table[text].isna().any(axis=None):
-        raise _Refused(f"lacks a value in column {text[0]!r}.")
-    return table.astype(str).to_numpy(dtype=np.str_) if text else table.to_numpy()
+    values = as_strided(numbers[offset:], shape, in_bytes).copy()
+    if storage.dtype == _BFLOAT16:
+        return (values.view("<u2").astype("<u4") << 16).view("<f4")
+    return values.view("u1") != 0 if storage.dtype == "?" else values
 
 
 _READERS: dict[str, Callable[[Path, str], NDArray[Any]]] = {
@@ -390,6 +361,6 @@ _READERS: dict[str, Callable[[Path, str], NDArray[Any]]] = {
     ".npz": _read_npz,
     ".pt": _read_pt,
     ".pth": _read_pt,
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
+    ".csv": read_csv,
+    ".parquet": read_parquet,
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_utils._files import require_file
 from w2s_utils._validate import Array
 from w2s_utils.tasks.embedding import Embed, pretrained, require
 
@@ -57,8 +58,7 @@ def load(file: str | Path) -> Reviews:
         If there is no such file or a line has another form.
     """
     path = Path(file)
-    if not path.is_file():
-        raise ValueError(f"There is no file {path}.")
+    require_file(path)
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

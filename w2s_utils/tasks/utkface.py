@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_utils._files import printable, require_file
 from w2s_utils._validate import Array
 from w2s_utils.tasks.embedding import Embed, pretrained, require
 
@@ -68,7 +69,8 @@ def load(root: str | Path) -> Faces:
     Raises
     ------
     ValueError
-        If there is no such folder or no photograph in it.
+        If there is no such folder, no photograph in it, or a photograph's name is that of a pipe or
+        of anything else but a file.
     """
     folder = Path(root)
     if not folder.is_dir():
@@ -78,6 +80,8 @@ def load(root: str | Path) -> Faces:
     )
     matches = [(path, _NAME.fullmatch(path.name)) for path in photographs]
     found = [(path, float(match[1])) for path, match in matches if match]
+    for path, _ in found:
+        require_file(path)
     if not found:
         raise ValueError(
             f"{folder} must hold photographs named AGE_GENDER_RACE_DATE.jpg; of "
@@ -122,8 +126,8 @@ def backbone(name: str, weights: Path | None = None) -> Embed:
 
 
 def _resnet(name: str, weights: Path | None) -> Embed:
-    if weights is not None and not weights.is_file():
-        raise ValueError(f"There is no file {weights}.")
+    if weights is not None:
+        require_file(weights)
     torch, models = (
         require(package, "ResNet features", "w2s-utils[vision]")
         for package in ("torch", "torchvision.models")
@@ -175,8 +179,9 @@ def open_image(file: Path) -> Image:
     """
     from PIL import Image
 
+    require_file(file)
     try:
         with Image.open(file) as image:
             return image.convert("RGB")
     except (OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{file} cannot be read as a photograph: {error}.") from error
+        raise ValueError(printable(f"{file} cannot be read as a photograph: {error}.")) from error
