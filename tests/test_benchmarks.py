@@ -41,4 +41,4 @@ def test_the_direct_simulation_it_is_compared_with_is_right(bench):
     drawn = np.array([bench.naive_trial(400, 300, rng, d_sw=50) for _ in range(40)])
     expected = expected_risks(GaussianPair.paper(d_sw=50), 400, 300)
     for samples, model in zip(drawn.T, MODELS, strict=True):
-        assert abs(mean(samples).z_score(float(getattr(expected, model)))) < 4
+        assert abs(mean(samples).z_score(float(expected[model]))) < 4

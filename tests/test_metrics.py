@@ -29,6 +29,43 @@ def test_undefined_ratios_are_nan_not_numbers():
     assert np.isnan(risks.opr[1])
 
 
+def test_risks_broadcast_to_arrays_of_their_own_and_name_their_models():
+    weak = np.array([[4.0], [5.0]])
+    risks = Risks.of(weak, [2.0, 1.0, 0.5], 3, 0.0)
+    assert [values.shape for values in risks] == [(2, 3)] * 4
+    risks.weak[:] = 0
+    assert weak[0, 0] == 4
+    assert [risks[model] is values for model, values in zip(MODELS, risks, strict=True)] == [
+        True
+    ] * 4
+    np.testing.assert_array_equal(risks["opr"], risks.opr)
+    with pytest.raises(KeyError, match="'strong' is none of weak, student"):
+        risks["strong"]
+
+
+def test_risks_are_sliced_stacked_and_mapped_together():
+    risks = Risks(*np.arange(24.0).reshape(4, 2, 3))
+    assert [*risks[1, 2]] == [5, 11, 17, 23]
+    np.testing.assert_array_equal([*risks[:, 1:]], [values[:, 1:] for values in risks])
+    np.testing.assert_array_equal([*Risks.stack([risks[0], risks[1]])], [*risks])
+    assert [*risks.map(np.sum)] == [15, 51, 87, 123]
+    assert [*risks.map(lambda a, b: (a - b).max(), risks[0])] == [3, 3, 3, 3]
+
+
+def test_differences_and_ratios_of_independent_estimates_are_calibrated():
+    rng = np.random.default_rng(7)
+    a, b = -2 + 0.05 * rng.standard_normal(20_000), -5 + 0.1 * rng.standard_normal(20_000)
+    one, two = Estimate(-2.0, 0.05), Estimate(-5.0, 0.1)
+    for found, drawn in (
+        (one - two, a - b),
+        (one / two, a / b),
+        (one - 3, a - 3),
+        (one / -4, a / -4),
+    ):
+        assert found.value == pytest.approx(drawn.mean(), abs=0.01)
+        assert found.standard_error == pytest.approx(drawn.std(), rel=0.02)
+
+
 def test_standard_error_of_a_ratio_is_calibrated():
     rng = np.random.default_rng(0)
     a_true, b_true, trials = 2.0, 5.0, 40
@@ -146,7 +183,7 @@ def test_change_of_an_undefined_ratio_is_undefined_and_few_trials_are_refused():
     first, second = paired_risks(np.random.default_rng(5), 4)
     level = Risks(second.ceiling, second.student, second.baseline, second.ceiling)
     assert np.isnan(change(pgr, first, level).value)
-    short = Risks(*(getattr(first, model)[:2] for model in MODELS))
+    short = first[:2]
     with pytest.raises(ValueError, match="at least 3 trials, got 2"):
         change(pgr, short, short)
     with pytest.raises(ValueError, match="after has 2"):

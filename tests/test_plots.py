@@ -48,6 +48,22 @@ def test_estimates_show_two_standard_errors():
     np.testing.assert_allclose(half, [0.2, 0.4])
 
 
+def test_risks_are_points_and_lines_in_the_models_looks():
+    ax = Figure().subplots()
+    level = np.array([1.0, 1.1, 0.9])
+    measured = [Risks(4 * level, 2 * level, 3 * level, level), Risks(*4 * [level])]
+    plots.risks(ax, [10, 20], measured, [15], Risks(*(np.array([r]) for r in (5.0, 2.5, 3.0, 1.0))))
+    lines = [line for line in ax.lines if list(line.get_xdata()) == [15]]
+    assert [line.get_ydata()[0] for line in lines] == [5, 2.5, 3, 1]
+    for model, line, mean, container in zip(
+        MODELS, lines, (4, 2, 3, 1), ax.containers, strict=True
+    ):
+        np.testing.assert_allclose(np.asarray(container[0].get_ydata(), float), [mean, 1])
+        assert container.get_label() == plots.LABELS[model]
+        for drawn in (line, container[0]):
+            assert mpl.colors.same_color(drawn.get_color(), plots.COLORS[model])
+
+
 def test_ratios_are_those_of_means_and_an_undefined_one_is_left_out():
     figure = Figure()
     axes = figure.subplots(2, 1, squeeze=False)

@@ -50,7 +50,7 @@ def test_a_pair_rebuilt_from_its_principal_coordinates_has_the_same_theory(pair)
             expected_risks(p, pair.d_w + pair.d_s + 9, 40 + pair.d_s, risk) for p in (pair, rebuilt)
         )
         for model in MODELS:
-            assert getattr(two, model) == pytest.approx(getattr(one, model), rel=1e-8)
+            assert two[model] == pytest.approx(one[model], rel=1e-8)
 
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)

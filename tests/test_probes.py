@@ -240,7 +240,7 @@ def test_mean_errors_match_the_exact_risks():
     for n, N in grid:
         measured, expected = risks_at(pd.concat(frames), n, N), expected_risks(pair, n, N)
         for model in MODELS:
-            assert abs(mean(getattr(measured, model)).z_score(getattr(expected, model))) < 4
+            assert abs(mean(measured[model]).z_score(expected[model])) < 4
 
 
 def test_labels_of_the_unlabelled_set_reach_the_ceiling_only():
@@ -251,7 +251,7 @@ def test_labels_of_the_unlabelled_set_reach_the_ceiling_only():
     frame = probe_sweep(W, S, labels, f, [(40, 60)], trials=1, test_size=50, seed=3)
     clean, dirty = (risks_at(frame, 40, 60, level) for level in labels)
     for model in ("weak", "student", "baseline"):
-        assert getattr(clean, model) == getattr(dirty, model)
+        assert clean[model] == dirty[model]
     assert dirty.ceiling > 1e6
 
 

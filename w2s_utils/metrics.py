@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,9 @@ MODELS = ("weak", "student", "baseline", "ceiling")
 @dataclass(frozen=True)
 class Risks:
     """Risks of the four models, as arrays that broadcast against one another.
+
+    ``risks["weak"]`` is a model's array, also by a name in a variable, ``risks["pgr"]`` a ratio;
+    any other index picks grid points or trials of all four. Iteration is in the order of `MODELS`.
 
     Attributes
     ----------
@@ -33,6 +37,37 @@ class Risks:
     student: Array
     baseline: Array
     ceiling: Array
+
+    @classmethod
+    def of(cls, *risks: ArrayLike) -> Risks:
+        """Copy four risks to arrays of one shape."""
+        return cls(*(np.array(values) for values in np.broadcast_arrays(*risks)))
+
+    @classmethod
+    def stack(cls, many: Iterable[Risks]) -> Risks:
+        """Put risks of one shape along a new first axis."""
+        return cls(*(np.stack(values) for values in zip(*many, strict=True)))
+
+    def __iter__(self) -> Iterator[Array]:
+        """Iterate over the arrays of the four models."""
+        return iter((self.weak, self.student, self.baseline, self.ceiling))
+
+    @overload
+    def __getitem__(self, index: str) -> Array: ...
+    @overload
+    def __getitem__(self, index: Any) -> Risks: ...
+    def __getitem__(self, index: Any) -> Array | Risks:
+        """Risk of a model or ratio by its name, or part of all four risks."""
+        if not isinstance(index, str):
+            return self.map(lambda values: values[index])
+        if index not in (*MODELS, "pgr", "opr"):
+            raise KeyError(f"{index!r} is none of {', '.join(MODELS)}, pgr and opr.")
+        values: Array = getattr(self, index)
+        return values
+
+    def map(self, f: Callable[..., Any], *others: Iterable[Any]) -> Risks:
+        """Apply a function to each model's risk, with those of `others` as further arguments."""
+        return Risks(*map(f, self, *others))
 
     @property
     def pgr(self) -> Array:
@@ -59,6 +94,9 @@ class Risks:
 class Estimate:
     """A Monte Carlo estimate.
 
+    Differences and ratios are those of independent estimates: of samples that are paired, take the
+    `mean` of the differences or `ratio_of_means` instead. A plain number has no error.
+
     Attributes
     ----------
     value : float
@@ -67,6 +105,19 @@ class Estimate:
 
     value: float
     standard_error: float
+
+    def __sub__(self, other: Estimate | float) -> Estimate:
+        """Difference to an independent estimate."""
+        other = _estimate(other)
+        error = np.hypot(self.standard_error, other.standard_error)
+        return Estimate(self.value - other.value, float(error))
+
+    def __truediv__(self, other: Estimate | float) -> Estimate:
+        """Ratio to an independent estimate, its error to first order."""
+        other = _estimate(other)
+        ratio = self.value / other.value
+        error = np.hypot(self.standard_error, ratio * other.standard_error)
+        return Estimate(ratio, float(error) / abs(other.value))
 
     def z_score(self, expected: float) -> float:
         """Return the deviation from `expected` in standard errors."""
@@ -193,11 +244,7 @@ def change(statistic: Callable[[Risks], Estimate], before: Risks, after: Risks) 
         raise ValueError(f"A jackknife needs at least 3 trials, got {trials}.")
 
     def difference(kept: NDArray[np.intp]) -> float:
-        first, second = (
-            statistic(Risks(*(getattr(risks, model)[kept] for model in MODELS))).value
-            for risks in (before, after)
-        )
-        return second - first
+        return statistic(after[kept]).value - statistic(before[kept]).value
 
     every = np.arange(trials)
     left_out = np.array([difference(np.delete(every, t)) for t in every])
@@ -242,6 +289,10 @@ def power_law(x: ArrayLike, samples: ArrayLike) -> Estimate:
         float(np.sum(weight * centred * np.log(value)) / information),
         float(1 / np.sqrt(information)),
     )
+
+
+def _estimate(number: Estimate | float) -> Estimate:
+    return number if isinstance(number, Estimate) else Estimate(float(number), 0.0)
 
 
 def _samples(values: ArrayLike, name: str) -> Array:

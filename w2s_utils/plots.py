@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike, NDArray
 
-from w2s_utils.metrics import Estimate, Risks, opr, pgr
+from w2s_utils.metrics import MODELS, Estimate, Risks, opr, pgr
 
 # Okabe and Ito's colours that keep a contrast of at least 3:1 on the page.
 COLORS = {"weak": "#D55E00", "student": "#0072B2", "baseline": "#008A64", "ceiling": "#5A5A5A"}
@@ -127,6 +127,25 @@ def estimates(ax: Axes, x: ArrayLike, found: Sequence[Estimate], **style: Any) -
     )
 
 
+def risks(
+    ax: Axes, x: ArrayLike, measured: Sequence[Risks], fine_x: ArrayLike, expected: Risks
+) -> None:
+    """Draw the four models: measured with bars of two standard errors, expected as lines.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    x : (points,) array_like
+    measured : sequence of Risks
+        Of (trials,) arrays, one a point.
+    fine_x : (m,) array_like
+    expected : Risks of (m,) arrays
+    """
+    for model, samples, line in zip(MODELS, Risks.stack(measured), expected, strict=True):
+        curve(ax, model, fine_x, line, linewidth=1.3)
+        points(ax, model, x, samples)
+
+
 def ratios(
     column: Sequence[Axes],
     x: ArrayLike,
@@ -150,7 +169,7 @@ def ratios(
         Passed to ``Axes.errorbar``; the line takes its color.
     """
     for ax, ratio, line in zip(column, (pgr, opr), (expected.pgr, expected.opr), strict=True):
-        estimates(ax, x, [ratio(risks) for risks in measured], **style)
+        estimates(ax, x, [ratio(one) for one in measured], **style)
         ax.plot(fine_x, line, color=style.get("color"), linewidth=1.2)
 
 

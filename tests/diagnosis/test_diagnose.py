@@ -31,7 +31,7 @@ def test_bands_cover_the_truth_in_nine_of_ten_samples(noise):
         d = diagnose(W, S, y, **SIZES, **known)
         for name, hits in covered.items():
             band = d.risk[name] if name in MODELS else getattr(d, name)
-            value = getattr(truth, name)
+            value = truth[name]
             hits.append((band.low <= value) & (value <= band.high))
     for name, hits in covered.items():
         assert 0.85 <= np.mean(hits) <= 0.95, name
@@ -77,7 +77,7 @@ def test_gaussian_inputs_leave_the_exact_theory_as_it_is():
     d = diagnose(*sample(generic_pair(), 20_000, 1), **SIZES)
     expected = exact.expected_risks(d.geometry, d.n[:, None], d.N)
     for model in MODELS:
-        np.testing.assert_allclose(d.risk[model].value, getattr(expected, model), rtol=0.02)
+        np.testing.assert_allclose(d.risk[model].value, expected[model], rtol=0.02)
     np.testing.assert_allclose(d.prediction.whole["d_sw"], d.correlation.estimate, rtol=0.01)
 
 
@@ -117,7 +117,7 @@ def test_inputs_of_unequal_size_and_noise_are_allowed_for(noise):
     ):
         predicted = float(d.risk[model].value[0, 0])
         assert abs(predicted / measured - 1) < 0.15
-        assert abs(predicted - measured) < 0.6 * abs(float(getattr(plain, model)) - measured)
+        assert abs(predicted - measured) < 0.6 * abs(float(plain[model]) - measured)
 
 
 def test_ridge_and_few_samples_are_left_to_the_theory_of_ridge():

@@ -50,7 +50,7 @@ def test_geometry_is_that_of_the_whitened_features():
         assert found[name] == pytest.approx(getattr(expected, name))
     risks = exact.expected_risks(expected, 40, 60)
     for model in MODELS:
-        assert found[model][0, 0] == pytest.approx(float(getattr(risks, model)), rel=0.02)
+        assert found[model][0, 0] == pytest.approx(float(risks[model]), rel=0.02)
 
 
 def test_leaving_a_block_out_is_measuring_the_other_rows():
@@ -76,9 +76,7 @@ def test_theory_of_ridge_at_the_measured_spectra(penalty):
         pair, points.n[:, None], points.N, penalty, penalty, *(s**2 for s in scales)
     )
     for model in MODELS:
-        np.testing.assert_allclose(
-            found[model], getattr(truth, model) + pair.noise_variance, rtol=0.03
-        )
+        np.testing.assert_allclose(found[model], truth[model] + pair.noise_variance, rtol=0.03)
 
 
 def test_the_jackknife_removes_the_bias_of_the_theory_of_ridge():

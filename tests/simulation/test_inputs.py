@@ -88,7 +88,7 @@ def test_gaussian_inputs_give_the_risks_of_simulate():
         plain = simulate(pair, 30, 25, 4, 6, "direct", risk)
         given = simulate_inputs(pair, 30, 25, 4, 6, inputs.gaussian, risk)
         for model in MODELS:
-            np.testing.assert_array_equal(getattr(plain, model), getattr(given, model))
+            np.testing.assert_array_equal(plain[model], given[model])
 
 
 def test_label_noise_stays_gaussian_and_full():

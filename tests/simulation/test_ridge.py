@@ -76,13 +76,11 @@ def test_ridges_share_their_training_sets():
     ridges = np.array([[0.0, 0.1], [0.5, 2.0]])
     together = simulate_ridge(pair, 30, 20, 3, 7, ridges, 0.1, **SPECTRA)
     for model in MODELS:
-        assert getattr(together, model).shape == (3, 2, 2)
+        assert together[model].shape == (3, 2, 2)
     for place in np.ndindex(2, 2):
         alone = simulate_ridge(pair, 30, 20, 3, 7, ridges[place], 0.1, **SPECTRA)
         for model in MODELS:
-            np.testing.assert_allclose(
-                getattr(alone, model), getattr(together, model)[:, *place], rtol=1e-10
-            )
+            np.testing.assert_allclose(alone[model], together[model][:, *place], rtol=1e-10)
 
 
 def test_scaling_a_spectrum_and_its_ridge_together_changes_nothing():

@@ -62,7 +62,7 @@ def test_the_curves_approach_the_exact_risks_when_well_specified():
     for size in (10**3, 10**5):
         paper, exact = paper_risks(pair, size, size), expected_risks(pair, size, size)
         for model in MODELS:
-            assert getattr(paper, model) == pytest.approx(getattr(exact, model), rel=20 / size)
+            assert paper[model] == pytest.approx(exact[model], rel=20 / size)
 
 
 def test_broadcasting_and_bad_sizes():

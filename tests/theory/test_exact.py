@@ -31,7 +31,7 @@ def test_expected_risks_against_20000_direct_trials(pair, n, N, risk):
     measured = simulate(pair, n, N, trials=20_000, seed=11, method="direct", risk=risk)
     expected = exact.expected_risks(pair, n, N, risk)
     for model in MODELS:
-        z = mean(getattr(measured, model)).z_score(getattr(expected, model))
+        z = mean(measured[model]).z_score(expected[model])
         assert abs(z) < 4, (model, z)
 
 
@@ -102,9 +102,7 @@ def test_invariance_to_rotation_and_equivariance_to_scale(seed, scale):
     for risk in ("population", "transductive"):
         one, two = (exact.expected_risks(p, 45, [25, 80], risk) for p in (pair, moved))
         for model in MODELS:
-            np.testing.assert_allclose(
-                getattr(two, model), scale**2 * getattr(one, model), rtol=1e-8
-            )
+            np.testing.assert_allclose(two[model], scale**2 * one[model], rtol=1e-8)
 
 
 @pytest.mark.parametrize(("d", "m"), [(1, 6), (5, 12), (12, 40)])
@@ -135,7 +133,7 @@ def test_risk_law_of_teacher_baseline_and_ceiling_against_direct_trials():
         ("ceiling", pair.d_s, pair.rho_s, n + N),
     ):
         law = exact.risk_law(d, rho, pair.noise_variance, samples)
-        drawn = getattr(risks, model)
+        drawn = risks[model]
         assert stats.kstest(drawn, law.cdf).pvalue > 1e-3, model
         # The test can fail: one label more is rejected.
         more = exact.risk_law(d, rho, pair.noise_variance, samples + 1)
@@ -202,4 +200,4 @@ def test_a_noiseless_well_specified_teacher_has_no_law():
 def test_smallest_sizes_are_finite():
     pair = GaussianPair.aligned(d_w=4, d_s=2, d_sw=0, target=np.ones(7), noise_variance=1.0)
     risks = exact.expected_risks(pair, n=6, N=4)
-    assert all(np.isfinite(getattr(risks, model)) for model in MODELS)
+    assert all(np.isfinite(risks[model]) for model in MODELS)

@@ -22,7 +22,7 @@ def test_winning_N_against_brute_force(opponent, risk):
         n = edge + np.array([1, 4, 30, 1000])
         N = pair.d_s + 1 + np.r_[np.arange(1, 400), np.geomspace(400, 1e6, 300).astype(int)]
         risks = exact.expected_risks(pair, n, N[:, None], risk)
-        margin = getattr(risks, opponent) - risks.student
+        margin = risks[opponent] - risks.student
         low, high = winning_N(pair, n, opponent, risk)
         claimed = (low < N[:, None]) & (N[:, None] < high)
         clear = np.abs(margin) > 1e-10 * risks.student

@@ -22,13 +22,8 @@ def z_scores(drawn, expected):
     """Deviations of measured means from the theory, in standard errors: (models, ridges)."""
     return np.array(
         [
-            [
-                mean(samples).z_score(value)
-                for samples, value in zip(
-                    getattr(drawn, model).T, getattr(expected, model), strict=True
-                )
-            ]
-            for model in MODELS
+            [mean(x).z_score(value) for x, value in zip(samples.T, values, strict=True)]
+            for samples, values in zip(drawn, expected, strict=True)
         ]
     )
 
@@ -123,7 +118,7 @@ def test_ridgeless_is_exact(seed):
         exact.expected_risks(pair, n, N),
     )
     for model in MODELS:
-        np.testing.assert_allclose(getattr(ours, model), getattr(theirs, model), rtol=1e-9)
+        np.testing.assert_allclose(ours[model], theirs[model], rtol=1e-9)
 
 
 def test_ridgeless_leading_order_has_m_minus_d():
@@ -211,7 +206,7 @@ def test_against_a_dense_transcription(n, N, alpha_w, alpha_s, finite_size):
         risk(*strong, n + N, alpha_s, beta, pair.noise_variance),
     )
     found = ridge.expected_risks(pair, n, N, alpha_w, alpha_s, l_w, l_s, finite_size)
-    np.testing.assert_allclose([getattr(found, model) for model in MODELS], expected, rtol=1e-8)
+    np.testing.assert_allclose([*found], expected, rtol=1e-8)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
@@ -230,7 +225,7 @@ def test_invariance_to_rotation_and_equivariance_to_scale(seed, scale):
     one = ridge.expected_risks(pair, [10, 45], [[7], [80]], 0.1, 0.02, l_w, l_s)
     two = ridge.expected_risks(moved, [10, 45], [[7], [80]], 0.3, 0.1, 3 * l_w[order], 5 * l_s)
     for model in MODELS:
-        np.testing.assert_allclose(getattr(two, model), scale**2 * getattr(one, model), rtol=1e-8)
+        np.testing.assert_allclose(two[model], scale**2 * one[model], rtol=1e-8)
 
 
 def test_the_grid_broadcasts_as_single_points_do():
@@ -243,14 +238,14 @@ def test_the_grid_broadcasts_as_single_points_do():
             pair, int(n.flat[i]), int(N.flat[j]), alpha_w.flat[k], alpha_s[q], *spectra
         )
         for model in MODELS:
-            assert getattr(grid, model)[i, j, k, q] == pytest.approx(getattr(point, model))
+            assert grid[model][i, j, k, q] == pytest.approx(point[model])
 
 
 def test_a_large_ridge_learns_nothing():
     pair = generic_pair()
     risks = ridge.expected_risks(pair, 30, 30, 1e9, 1e9, np.ones(20), np.ones(12))
     for model in MODELS:
-        assert getattr(risks, model) == pytest.approx(np.sum(pair.target**2), rel=1e-6)
+        assert risks[model] == pytest.approx(np.sum(pair.target**2), rel=1e-6)
 
 
 @given(

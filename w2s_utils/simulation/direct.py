@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from w2s_utils._validate import Array
-from w2s_utils.metrics import MODELS, Risks
+from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.probes import fit_ridge
 from w2s_utils.simulation.inputs import Inputs, gaussian
@@ -30,7 +30,7 @@ def risks(
         return np.column_stack([inputs(rows, columns - 1, rng), rng.standard_normal(rows)])
 
     samples = [trial(pair, n, N, rng, draw, transductive) for _ in range(trials)]
-    return Risks(**dict(zip(MODELS, np.transpose(samples), strict=True)))
+    return Risks(*np.transpose(samples))
 
 
 def trial(

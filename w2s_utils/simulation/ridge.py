@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from w2s_utils._validate import Array, count, ridges, seeded, variances
-from w2s_utils.metrics import MODELS, Risks
+from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import wishart
 
@@ -92,8 +92,7 @@ def simulate_ridge(
         return [np.sum((b - beta) ** 2, axis=0) for b in fits]
 
     samples = np.array([trial() for _ in range(trials)]).swapaxes(0, 1)
-    by_model = samples.reshape(len(MODELS), trials, *alpha_w.shape)
-    return Risks(**dict(zip(MODELS, by_model, strict=True)))
+    return Risks(*samples.reshape(4, trials, *alpha_w.shape))
 
 
 def _fit(X: Array, y: Array, penalty: Array) -> Array:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from w2s_utils._validate import Array
-from w2s_utils.metrics import MODELS, Risks
+from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.principal import PrincipalCoordinates
 from w2s_utils.simulation import direct
@@ -52,7 +52,7 @@ def risks(
         samples = np.array(
             [direct.trial(pair, n, N, rng, triangular_factor, transductive) for _ in range(trials)]
         )
-    return Risks(**dict(zip(MODELS, samples.T, strict=True)))
+    return Risks(*samples.T)
 
 
 def triangular_factor(rows: int, columns: int, rng: np.random.Generator) -> Array:

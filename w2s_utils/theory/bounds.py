@@ -47,13 +47,12 @@ def paper_risks(pair: GaussianPair, n: ArrayLike, N: ArrayLike) -> Risks:
     n = sample_size(n, "n", pair.d_w + 1, "d_w + 1")
     N = sample_size(N, "N", 0, "zero")
     sigma2, rho_w, rho_s = pair.noise_variance, pair.rho_w, pair.rho_s
-    risks = (
+    return Risks.of(
         sigma2 * pair.d_w / n + rho_w,
         sigma2 * _effective_dimension(pair, N) / (n - pair.d_w - 1) + rho_w + rho_s,
         sigma2 * pair.d_s / n + rho_s,
         sigma2 * pair.d_s / (n + N) + rho_s,
     )
-    return Risks(*(np.array(array) for array in np.broadcast_arrays(*risks)))
 
 
 def pgr_lower_bound(pair: GaussianPair, n: ArrayLike, N: ArrayLike) -> Array:

@@ -203,13 +203,12 @@ def expected_risks(
         if is_population(risk)
         else pair.rho_s + (pair.noise_variance - pair.rho_s) * pair.d_s / labels
     )
-    risks = (
+    return Risks.of(
         _fresh_risk(pair.d_w, pair.rho_w, pair.noise_variance, n_strong),
         student_terms(pair, n, N, risk).total,
         _fresh_risk(pair.d_s, pair.rho_s, pair.noise_variance, n_strong),
         ceiling,
     )
-    return Risks(*(np.array(array) for array in np.broadcast_arrays(*risks)))
 
 
 def risk_law(d: int, rho: float, noise_variance: float, samples: int) -> Any:

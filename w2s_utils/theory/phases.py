@@ -80,7 +80,7 @@ def winning_N(
         gap = (risks.ceiling - pair.rho_s) * (some_N - offset + labels)  # A
         quadratic = above, above * labels + slope - gap, slope * labels
     elif opponent in ("weak", "baseline"):
-        T = getattr(risks, opponent)
+        T = risks[opponent]
         lead = _without_rounding(pair.rho_s + above - T, T)
         quadratic = np.zeros_like(T), lead, slope
     else:

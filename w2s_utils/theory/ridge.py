@@ -235,7 +235,7 @@ def expected_risks(
 
     weak = pair.weak_target, pair.rho_w, spectrum_w, alpha_w, sizes_w
     strong = pair.strong_target, pair.rho_s, spectrum_s, alpha_s, sizes_s
-    risks = (
+    return Risks.of(
         single(*weak, n, "n", "alpha_w", "spectrum_w"),
         student_terms(
             pair,
@@ -253,7 +253,6 @@ def expected_risks(
         single(*strong, n, "n", "alpha_s", "spectrum_s"),
         single(*strong, n + N, "n + N", "alpha_s", "spectrum_s"),
     )
-    return Risks(*(np.array(array) for array in np.broadcast_arrays(*risks)))
 
 
 def _directions(pair: GaussianPair | Directions) -> Directions:
