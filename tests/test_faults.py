@@ -23,6 +23,7 @@ import tempfile
 import time
 import zipfile
 from contextlib import contextmanager, redirect_stdout
+from importlib import metadata
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -319,6 +320,7 @@ def run_cells(notebook, _, parameters, **__):
 
 def build_here(project, builder, step):
     publish.BUILDER = builder
+    metadata.distributions = list  # slow, and tested elsewhere
     KernelManager.start_kernel = KernelManager.shutdown_kernel = lambda self, **_: None
     papermill.execute_notebook, publish.execute_all = run_cells, execute_here
     kill_at(step, project)
