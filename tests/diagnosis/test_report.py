@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,11 @@ def test_the_text_fits_a_terminal_and_says_what_the_diagnosis_says(checked):
         band = d.risk[model]
         assert shown[2 * k] == pytest.approx(band.value[2, -1], abs=1e-3)
         assert shown[2 * k + 1] == pytest.approx(band.high[2, -1] - band.value[2, -1], abs=1e-3)
+
+
+def test_names_of_classes_cannot_command_the_terminal(checked):
+    named = replace(checked[0], classes=("\x1b[2Ja", "b\r"))
+    assert "classes ?[2Ja, b?;" in report.heading(named, "w.npy", "s.npy")
 
 
 def test_what_is_undefined_is_a_dash_in_text_and_null_in_json(checked):

@@ -1,3 +1,4 @@
+import os
 import sys
 
 import numpy as np
@@ -40,6 +41,10 @@ def test_another_form_is_refused(train, content, message):
 def test_what_is_missing_is_said(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="There is no file"):
         sst2.load(tmp_path / "absent.tsv")
+    os.mkfifo(tmp_path / "train.tsv")
+    with pytest.raises(ValueError, match=r"train\.tsv is no regular file"):
+        sst2.load(tmp_path / "train.tsv")
+    (tmp_path / "train.tsv").unlink()
     with pytest.raises(ValueError, match=r"a model's config\.json"):
         sst2.backbone(tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)

@@ -1,3 +1,4 @@
+import os
 import sys
 
 import numpy as np
@@ -121,6 +122,37 @@ def test_photographs_become_rgb_and_damaged_ones_are_named(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"1\.jpg cannot be read as a photograph"):
             utkface.open_image(path)
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
+    photograph(tmp_path / "20_1_0_2017.jpg")
+    pipe = tmp_path / "below" / "21_1_0_2017.jpg"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    for read in (utkface.open_image, lambda file: utkface.backbone("resnet18", file)):
+        with pytest.raises(ValueError, match=r"21_1_0_2017\.jpg is no regular file\."):
+            read(pipe)
+    with pytest.raises(ValueError, match=r"21_1_0_2017\.jpg is no regular file\."):
+        utkface.load(tmp_path)
+    pipe.unlink()
+    pipe.symlink_to(tmp_path / "absent")
+    with pytest.raises(ValueError, match=r"There is no file .*21_1_0_2017\.jpg\."):
+        utkface.load(tmp_path)
+    pipe.rename(tmp_path / "me.jpg")  # not read, as its name is another
+    assert utkface.load(tmp_path).skipped == (tmp_path / "me.jpg",)
+    for name in ("config.json", "model.safetensors"):
+        (pipe.parent / name).touch()
+    os.mkfifo(pipe.parent / "vocab.txt")
+    with pytest.raises(ValueError, match=r"vocab\.txt is no regular file\."):
+        utkface.backbone("clip", pipe.parent)
+
+
+def test_the_name_of_a_photograph_cannot_command_the_terminal(tmp_path):
+    path = tmp_path / "\x1b[2J.jpg"
+    path.write_bytes(b"no photograph")
+    with pytest.raises(ValueError, match="cannot be read as a photograph") as raised:
+        utkface.open_image(path)
+    assert str(raised.value).isprintable()
 
 
 def test_what_is_missing_is_said(tmp_path):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils._files import read_array, write_array
+from w2s_utils._files import read_array, require_file, write_array
 from w2s_utils.tasks import progress
 
 Embed = Callable[[Sequence[Any]], NDArray[np.float32]]
@@ -118,7 +118,7 @@ def pretrained(kind: str, folder: Path | None) -> Any:
     Raises
     ------
     ValueError
-        If the folder holds no model, or its weights only as a pickle.
+        If the folder holds no model, its weights only as a pickle, or a pipe or the like.
     ImportError
         If transformers is not installed.
     """
@@ -132,6 +132,9 @@ def pretrained(kind: str, folder: Path | None) -> Any:
             f"{folder} must hold the weights as .safetensors; a pickle such as pytorch_model.bin "
             "is not read because it could run code."
         )
+    for file in folder.rglob("*"):
+        if not file.is_dir():
+            require_file(file)
     transformers = require(
         "transformers", "BERT and CLIP", "transformers beside w2s-utils[vision], which has torch"
     )
