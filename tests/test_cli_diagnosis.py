@@ -256,3 +256,13 @@ def test_a_file_in_the_place_of_the_folder_is_refused(w2s, pair):
     code, _, err = diagnose(w2s, "weak.npy", "strong.npy", "labels.npy", "--out", "weak.npy")
     assert code == 2
     assert "Traceback" not in err
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(w2s, pair):
+    (pair / "file").write_text("kept")
+    code, out, err = diagnose(w2s, "missing.npy", "strong.npy", "labels.npy", "--out", "file/sub")
+    assert (code, out) == (2, "")
+    assert err == (
+        "w2s: The folder file/sub cannot be made (not a directory): give --out another name.\n"
+    )
+    assert (pair / "file").read_text() == "kept"

@@ -543,7 +543,13 @@ def _check_folder(out: Path | None, json_file: str) -> None:
     if out is not None:
         if not out.is_dir():
             _check_targets(out)
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise ValueError(
+                f"The folder {out} cannot be made ({reason}): give --out another name."
+            ) from error
         _check_targets(out / json_file, out / "report.html")
 
 
