@@ -52,10 +52,11 @@ __all__ = ["BuildError", "PublishError", "build_book", "execute", "parse_yaml"]
 
 PACKAGE = Path(__file__).parent
 
-# All that a kernel takes over of the caller's environment: where things are, and how pip downloads.
+# All that a kernel takes over of the caller's environment: where things are, how pip downloads, and
+# what keeps an old BLAS from crashing on a new processor.
 # Everything else (MPLBACKEND, PYTHONSTARTUP, PYTHONPATH, LANG, ...) could change the outputs.
 KEPT = re.compile(
-    r"PATH|HOME|USER|LOGNAME|(DY)?LD_\w+|W2S_CACHE|XDG_(CACHE|CONFIG)_HOME"
+    r"PATH|HOME|USER|LOGNAME|(DY)?LD_\w+|W2S_CACHE|XDG_(CACHE|CONFIG)_HOME|OPENBLAS_(CORETYPE|L2_SIZE)"
     r"|PIP_\w+|SSL_CERT_\w+|(?i:https?|all|no)_(?i:proxy)"
 )
 # One BLAS thread a kernel: small solves run faster, and one notebook a core uses the machine fully.
