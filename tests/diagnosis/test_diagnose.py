@@ -8,6 +8,7 @@ from tests.diagnosis.test_prediction import generic_pair, sample
 from w2s_utils.diagnosis import diagnose
 from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
+from w2s_utils.tasks.progress import Watched
 from w2s_utils.theory import exact
 from w2s_utils.theory.phases import winning_N
 
@@ -361,6 +362,8 @@ def test_a_mapped_array_keeps_the_callers_changes(tmp_path, mode):
     if mode != "r":
         mapped *= 2  # with mode "c" in memory only
     changed = np.array(mapped)
-    expected, found = (diagnose(X, S, y, **SIZES).risk["weak"].value for X in (changed, mapped))
-    np.testing.assert_array_equal(mapped, changed)
-    np.testing.assert_array_equal(found, expected)
+    expected = diagnose(changed, S, y, **SIZES).risk["weak"].value
+    for weak in (mapped, Watched(mapped, lambda rows: None)):
+        found = diagnose(weak, S, y, **SIZES).risk["weak"].value
+        np.testing.assert_array_equal(mapped, changed)
+        np.testing.assert_array_equal(found, expected)

@@ -189,10 +189,9 @@ class _Set:
     def read(self, rows: slice) -> Array:
         X = real_array(self.features[rows], f"{self.name}[{rows.start}:{rows.stop}]", 2)
         # Else the whole file counts as our memory. A private map's pages hold the caller's changes.
-        if isinstance(self.features, np.memmap) and self.features.mode != "c":
-            mapped = getattr(self.features, "_mmap", None)
-            if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-                mapped.madvise(mmap.MADV_DONTNEED)
+        mapped, mode = (getattr(self.features, name, None) for name in ("_mmap", "mode"))
+        if isinstance(mapped, mmap.mmap) and mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
         return X
 
     def add(self, rows: slice, y: Array) -> None:
