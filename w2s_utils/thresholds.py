@@ -42,7 +42,7 @@ def tolerance(how: str) -> float:
 
 
 def simultaneous_z(count: int, trials: int) -> float:
-    """Give what the largest of many |z| stays below with probability 99 %.
+    """Give what the largest of many absolute z-scores stays below with probability 99 %.
 
     Parameters
     ----------
