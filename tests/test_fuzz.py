@@ -240,7 +240,7 @@ def light(tmp_path, monkeypatch):
         publish._tasks(root, publish._pages(root), profile)
         return root / "index.html"
 
-    def draw(blocks, jobs, cluster):
+    def compute(work, blocks, *rest):
         for block in blocks:
             np.random.SeedSequence(block.seed)
             yield block.key, np.ones((4, block.trials))
@@ -254,7 +254,7 @@ def light(tmp_path, monkeypatch):
         (publish, "execute", execute),
         (publish, "build_book", build_book),
         (pdf, "print_book", lambda *rest: None),
-        (sweeps, "_draw", draw),
+        (sweeps, "compute", compute),
         (packages, "fetch", lambda wanted: artifact),
         (embedding, "embed_all", embed_all),
         (utkface, "_resnet", lambda name, weights: None),
@@ -293,7 +293,7 @@ WORDS = [
     ("line", "message"),
     [
         ("sweep a.csv --n 20 --N 30 --d-w 9999999", "Unable to allocate"),
-        ("sweep a.csv --n 20 --N 30 --seed -1", "non-negative"),
+        ("sweep a.csv --n 20 --N 30 --seed -1", "seed must exceed -1"),
         ("run broken -p a 1", "the parameters cell is no Python"),
     ],
 )
