@@ -293,7 +293,7 @@ WORDS = [
     ("line", "message"),
     [
         ("sweep a.csv --n 20 --N 30 --d-w 9999999", "Unable to allocate"),
-        ("sweep a.csv --n 20 --N 30 --seed -1", "seed must exceed -1"),
+        ("sweep a.csv --n 20 --N 30 --seed -1", "seed must be a whole number >= 0"),
         ("run broken -p a 1", "the parameters cell is no Python"),
     ],
 )
