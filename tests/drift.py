@@ -22,7 +22,7 @@ def results(jobs):
     """Name -> list of numbers."""
     rng = np.random.default_rng(0)
     pair = GaussianPair.paper(10, d_w=60, d_s=40)
-    spectra = np.arange(1.0, 61) ** -1, np.arange(1.0, 41) ** -1
+    directions = pair.along(np.arange(1.0, 61) ** -1, np.arange(1.0, 41) ** -1)
     X = rng.standard_normal((3000, 120)) * np.geomspace(1, 1e-4, 120)
     S = X[:, :80] @ rng.standard_normal((80, 90)) + 0.1 * rng.standard_normal((3000, 90))
     y = X @ rng.standard_normal(120) + 0.1 * rng.standard_normal(3000)
@@ -32,13 +32,13 @@ def results(jobs):
         "exact": exact.student_terms(pair, [100, 900], 500).total,
         "bounds": bounds.pgr_lower_bound(pair, [100, 900], 500),
         "phases": np.nan_to_num(phases.winning_N(pair, [100, 900], "baseline")),
-        "ridge": ridge.expected_risks(pair, [30, 900], 500, 0.01, 0.1, *spectra).student,
+        "ridge": ridge.expected_risks(directions, [30, 900], 500, 0.01, 0.1).student,
         "wishart": simulation.simulate(pair, 100, 200, 20, 1).student,
         "direct": simulation.simulate(pair, 100, 200, 5, 1, "direct").ceiling,
         "few": simulation.simulate(pair, 30, 20, 5, 1).student,
         "teacher and student": np.ravel(simulation.simulate_teacher_student(pair, 100, 90, 20, 1)),
         "drawn ridge": simulation.simulate_ridge(
-            pair, 30, 90, 5, 1, [0.0, 0.1], [0.1, 1.0], *spectra
+            directions, 30, 90, 5, 1, [0.0, 0.1], [0.1, 1.0]
         ).student,
         "sweep": sweeps.run({"paper": pair}, [(100, 200), (90, 300)], 150, 2, jobs=jobs)
         .table()

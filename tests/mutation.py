@@ -34,7 +34,7 @@ MODULES = {
     "theory/exact": "tests/theory/test_exact.py",
     "theory/phases": "tests/theory/test_phases.py",
     "theory/ridge": "tests/theory/test_ridge.py",
-    "theory/sizes": "tests/theory/test_sizes.py",
+    "theory/effective": "tests/theory/test_effective.py",
     "simulation/direct": "tests/simulation/test_simulation.py",
     "simulation/inputs": "tests/simulation/test_inputs.py",
     "simulation/ridge": "tests/simulation/test_ridge.py",

@@ -13,8 +13,8 @@ import pytest
 
 import w2s_utils
 from w2s_utils.diagnosis import diagnose
+from w2s_utils.directions import EQUAL
 from w2s_utils.pair import GaussianPair
-from w2s_utils.theory.sizes import EQUAL
 
 ROOMS = ("diagnosis", "measure", "metrics", "pair", "probes", "simulation", "softmax", "subspaces",
          "theory")  # fmt: skip
@@ -39,8 +39,8 @@ GIVEN = {
     "n": np.array([40, 60]), "N": np.array([60, 90]), "delta": np.array([0.1, 0.5]),
     "pair": PAIR, "risk": "population", "energy": 0.9, "ridge": 0.1, "noise_variance": None,
     "rng": RNG, "seed": 0, "trials": 2, "test_size": 40, "grid": [(20, 60)], "dimension": 4,
-    "rank_a": 2, "rank_b": 2, "opponent": "weak", "sizes": EQUAL, "sizes_w": EQUAL,
-    "sizes_s": EQUAL,
+    "rank_a": 2, "rank_b": 2, "opponent": "weak",
+    "directions": PAIR.along(SPECTRUM, SPECTRUM), "radii": EQUAL,
     "classes": None, "diagnosis": diagnose(W, S, Y, **SIZES),
 }  # fmt: skip
 # Where a name means another thing: labels by level, classes of a softmax, one place of a grid.

@@ -222,17 +222,13 @@ IN_SQUARES = {
         Geometry.from_features(*(lambda X, S, y, Y: (X, S, y * u))(*made(1.0)), 0.1).rho_s
     ),
     "exact": lambda u: exact.expected_risks(small_pair(u), 20, 30).student,
-    "ridge": lambda u: (
-        ridge.expected_risks(small_pair(u), 20, 30, 0.1, 0.1, np.ones(6), np.ones(5)).student
-    ),
+    "ridge": lambda u: ridge.expected_risks(flat_pair(u), 20, 30, 0.1, 0.1).student,
     "bounds": lambda u: bounds.paper_risks(small_pair(u), 20, 30).student,
     "wishart": lambda u: simulation.simulate(small_pair(u), 20, 30, 3, 0).student,
     "direct": lambda u: simulation.simulate(small_pair(u), 20, 30, 3, 0, "direct").ceiling,
     "few samples": lambda u: simulation.simulate(small_pair(u), 3, 4, 3, 0).baseline,
     "drawn ridge": lambda u: (
-        simulation.simulate_ridge(
-            small_pair(u), 20, 30, 3, 0, 0.1, 0.1, np.ones(6), np.ones(5)
-        ).student
+        simulation.simulate_ridge(flat_pair(u), 20, 30, 3, 0, 0.1, 0.1).student
     ),
     "two models": lambda u: simulation.simulate_teacher_student(small_pair(u), 20, 30, 3, 0)[1],
 }
@@ -243,6 +239,10 @@ def small_pair(unit):
     return GaussianPair(
         plain.weak_basis, plain.strong_basis, plain.target * unit, plain.noise_variance * unit**2
     )
+
+
+def flat_pair(unit):
+    return small_pair(unit).along(np.ones(6), np.ones(5))
 
 
 @pytest.mark.parametrize("name", IN_SQUARES)

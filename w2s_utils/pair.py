@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from w2s_utils._gram import safe_factor
-from w2s_utils._validate import Array, real_array, same_rows
+from w2s_utils._validate import Array, real_array, same_rows, variances
+from w2s_utils.directions import EQUAL, Features, PairDirections, Radii
 from w2s_utils.principal import PrincipalCoordinates, principal_coordinates
 from w2s_utils.subspaces import orthonormal, overlap
 
@@ -214,22 +215,49 @@ class GaussianPair:
         return float(np.sum(outside(self.strong_basis, inside(self.weak_basis, self.target)) ** 2))
 
     @cached_property
-    def directions(self) -> Directions:
-        """The pair in the coordinates of its two bases."""
-        return Directions(
-            self.strong_basis.T @ self.weak_basis,
-            self.weak_basis.T @ self.target,
-            self.strong_basis.T @ self.target,
-            self.rho_w,
-            self.rho_s,
-            self.noise_variance,
-        )
-
-    @cached_property
     def principal(self) -> PrincipalCoordinates:
         """The numbers that the law of all risks depends on."""
         return principal_coordinates(
             self.weak_basis, self.strong_basis, self.target, self.noise_variance
+        )
+
+    def along(
+        self,
+        spectrum_w: ArrayLike,
+        spectrum_s: ArrayLike,
+        radii_w: Radii = EQUAL,
+        radii_s: Radii = EQUAL,
+    ) -> PairDirections:
+        """Give the features a spectrum: the columns of the bases are their principal directions.
+
+        Parameters
+        ----------
+        spectrum_w : (d_w,) array_like
+            Variances of the weak features along the columns of `weak_basis`, all above zero.
+        spectrum_s : (d_s,) array_like
+            Variances of the strong features along the columns of `strong_basis`, likewise.
+        radii_w, radii_s : Radii
+            Sizes of the inputs as the weak and as the strong features see them.
+
+        Returns
+        -------
+        PairDirections
+            For `theory.ridge` and `simulation.simulate_ridge`, which draws Gaussian inputs.
+
+        Raises
+        ------
+        ValueError
+            If a spectrum does not fit its basis or a variance is not above zero.
+        """
+        W, S, beta = self.weak_basis, self.strong_basis, self.target
+        spectrum_w = variances(spectrum_w, "spectrum_w", self.d_w)
+        spectrum_s = variances(spectrum_s, "spectrum_s", self.d_s)
+        return PairDirections(
+            cross=S.T @ W,
+            weak=Features(W.T @ beta, self.rho_w, spectrum_w, radii_w),
+            strong=Features(S.T @ beta, self.rho_s, spectrum_s, radii_s),
+            noise_variance=self.noise_variance,
+            columns=np.column_stack([W, S, beta]),
         )
 
 
@@ -342,34 +370,6 @@ class Geometry:
         leaked = self.leaked - rho_w * (d_w - self.d_sw) / rows
         leaked = max((leaked + x * (rho_w - rho_s - missed)) / (1 - d_s / rows - x), 0.0)
         return replace(self, d_sw=d_sw, rho_w=rho_w, rho_s=rho_s, missed=missed, leaked=leaked)
-
-
-@dataclass(frozen=True, eq=False)
-class Directions:
-    r"""A pair in the coordinates of chosen orthonormal bases of its two subspaces.
-
-    The functions of `theory.ridge` take it in place of a `GaussianPair`.
-
-    Attributes
-    ----------
-    cross : (d_s, d_w) ndarray
-        Inner products :math:`V_s^\top V_w` of the two bases.
-    weak_target : (d_w,) ndarray
-        Target along the weak directions, :math:`V_w^\top\beta`.
-    strong_target : (d_s,) ndarray
-        Target along the strong directions, :math:`V_s^\top\beta`.
-    rho_w, rho_s : float
-        Approximation errors, in squared units of the target.
-    noise_variance : float
-        Label noise sigma^2.
-    """
-
-    cross: Array
-    weak_target: Array
-    strong_target: Array
-    rho_w: float
-    rho_s: float
-    noise_variance: float
 
 
 def inside(basis: Array, vector: Array) -> Array:

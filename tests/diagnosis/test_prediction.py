@@ -73,7 +73,7 @@ def test_theory_of_ridge_at_the_measured_spectra(penalty):
     points = grid([7, 30], [6, 40], penalty)
     found = prediction(*sample(pair, 40_000, 1, scales), points).whole
     truth = ridge.expected_risks(
-        pair, points.n[:, None], points.N, penalty, penalty, *(s**2 for s in scales)
+        pair.along(*(s**2 for s in scales)), points.n[:, None], points.N, penalty, penalty
     )
     for model in MODELS:
         np.testing.assert_allclose(found[model], truth[model] + pair.noise_variance, rtol=0.03)
@@ -84,7 +84,7 @@ def test_the_jackknife_removes_the_bias_of_the_theory_of_ridge():
     scales = np.arange(1.0, 15) ** -0.5, np.arange(1.0, 11) ** -0.5
     points = grid([7], [40], 1e-3)
     truth = float(
-        ridge.expected_risks(pair, 7, 40, 1e-3, 1e-3, *(s**2 for s in scales)).student
+        ridge.expected_risks(pair.along(*(s**2 for s in scales)), 7, 40, 1e-3, 1e-3).student
         + pair.noise_variance
     )
     corrected, left_out = np.array(

@@ -16,6 +16,10 @@ def small_pair():
     return generic_pair(seed=4, d_w=10, d_s=9, dimension=24)
 
 
+def small_directions():
+    return small_pair().along(**SPECTRA)
+
+
 def direct(pair, n, N, trials, seed, alpha_w, alpha_s, spectrum_w, spectrum_s):
     """All inputs drawn, all four models fitted by `probes.fit_ridge`."""
     rng = np.random.default_rng(seed)
@@ -41,9 +45,8 @@ def direct(pair, n, N, trials, seed, alpha_w, alpha_s, spectrum_w, spectrum_s):
 )
 def test_against_direct_draws(n, N, alpha_w, alpha_s):
     """Means by z-scores, whole laws by Kolmogorov and Smirnov; 1000 trials each."""
-    arguments = (small_pair(), n, N, 1000)
-    oracle = direct(*arguments, 1, alpha_w, alpha_s, **SPECTRA)
-    drawn = as_matrix(simulate_ridge(*arguments, 2, alpha_w, alpha_s, **SPECTRA))
+    oracle = direct(small_pair(), n, N, 1000, 1, alpha_w, alpha_s, **SPECTRA)
+    drawn = as_matrix(simulate_ridge(small_directions(), n, N, 1000, 2, alpha_w, alpha_s))
     for a, b in zip(np.log(oracle.T), np.log(drawn.T), strict=True):
         assert abs(a.mean() - b.mean()) < 4 * np.sqrt((a.var() + b.var()) / len(a))
         assert stats.ks_2samp(a, b).pvalue > 1e-3
@@ -54,7 +57,7 @@ def test_a_penalty_on_the_factors_rows_would_be_noticed():
     pair, alpha = small_pair(), 1.0
     oracle = direct(pair, 200, 200, 400, 3, alpha, alpha, **SPECTRA)
     right, wrong = (
-        as_matrix(simulate_ridge(pair, 200, 200, 400, 4, a, a, **SPECTRA))
+        as_matrix(simulate_ridge(small_directions(), 200, 200, 400, 4, a, a))
         for a in (alpha, alpha * 25 / 200)
     )
     for a, b, c in zip(oracle.T, right.T, wrong.T, strict=True):
@@ -64,43 +67,42 @@ def test_a_penalty_on_the_factors_rows_would_be_noticed():
 
 @pytest.mark.parametrize(("n", "N"), [(30, 40), (40, 5)])
 def test_ridgeless_is_the_ridgeless_sampler(n, N):
-    pair, spectra = small_pair(), (np.ones(10), np.ones(9))
+    pair = small_pair()
     plain = as_matrix(simulate(pair, n, N, 2000, 5))
-    ridge = as_matrix(simulate_ridge(pair, n, N, 2000, 6, 0, 0, *spectra))
+    flat = pair.along(np.ones(10), np.ones(9))
+    ridge = as_matrix(simulate_ridge(flat, n, N, 2000, 6, 0, 0))
     for a, b in zip(plain.T, ridge.T, strict=True):
         assert stats.ks_2samp(a, b).pvalue > 1e-3
 
 
 def test_ridges_share_their_training_sets():
-    pair = small_pair()
+    directions = small_directions()
     ridges = np.array([[0.0, 0.1], [0.5, 2.0]])
-    together = simulate_ridge(pair, 30, 20, 3, 7, ridges, 0.1, **SPECTRA)
+    together = simulate_ridge(directions, 30, 20, 3, 7, ridges, 0.1)
     for model in MODELS:
         assert together[model].shape == (3, 2, 2)
     for place in np.ndindex(2, 2):
-        alone = simulate_ridge(pair, 30, 20, 3, 7, ridges[place], 0.1, **SPECTRA)
+        alone = simulate_ridge(directions, 30, 20, 3, 7, ridges[place], 0.1)
         for model in MODELS:
             np.testing.assert_allclose(alone[model], together[model][:, *place], rtol=1e-10)
 
 
 def test_scaling_a_spectrum_and_its_ridge_together_changes_nothing():
-    pair = small_pair()
-    one = simulate_ridge(pair, 12, 8, 4, 8, 0.1, 0.2, **SPECTRA)
-    two = simulate_ridge(
-        pair, 12, 8, 4, 8, 0.3, 1.4, 3 * SPECTRA["spectrum_w"], 7 * SPECTRA["spectrum_s"]
-    )
+    scaled = small_pair().along(3 * SPECTRA["spectrum_w"], 7 * SPECTRA["spectrum_s"])
+    one = simulate_ridge(small_directions(), 12, 8, 4, 8, 0.1, 0.2)
+    two = simulate_ridge(scaled, 12, 8, 4, 8, 0.3, 1.4)
     np.testing.assert_allclose(as_matrix(one), as_matrix(two), rtol=1e-9)
 
 
 def test_a_large_ridge_leaves_the_target_unlearned():
     pair = small_pair()
-    risks = as_matrix(simulate_ridge(pair, 30, 30, 2, 9, 1e9, 1e9, **SPECTRA))
+    risks = as_matrix(simulate_ridge(small_directions(), 30, 30, 2, 9, 1e9, 1e9))
     np.testing.assert_allclose(risks, np.sum(pair.target**2), rtol=1e-6)
 
 
 def test_subspaces_that_fill_the_space():
     pair = GaussianPair(np.eye(3), np.eye(3)[:, :2], np.array([1.0, 1.0, 0.0]), 0.0)
-    risks = as_matrix(simulate_ridge(pair, 9, 8, 2, 10, 0, 0, np.ones(3), np.ones(2)))
+    risks = as_matrix(simulate_ridge(pair.along(np.ones(3), np.ones(2)), 9, 8, 2, 10, 0, 0))
     np.testing.assert_allclose(risks, 0, atol=1e-20)
 
 
@@ -120,6 +122,10 @@ def test_subspaces_that_fill_the_space():
     ],
 )
 def test_bad_arguments_are_refused(changed, message):
-    arguments = {"pair": small_pair(), "n": 20, "N": 20, "trials": 2, "seed": 0}
+    arguments = {"n": 20, "N": 20, "trials": 2, "seed": 0, "alpha_w": 0.1, "alpha_s": 0.1}
+
+    def draw(spectrum_w, spectrum_s, **rest):
+        simulate_ridge(small_pair().along(spectrum_w, spectrum_s), **rest)
+
     with pytest.raises(ValueError, match=message):
-        simulate_ridge(**(arguments | {"alpha_w": 0.1, "alpha_s": 0.1} | SPECTRA | changed))
+        draw(**(arguments | SPECTRA | changed))

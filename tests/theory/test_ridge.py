@@ -37,9 +37,10 @@ def test_all_four_models_against_simulation(n, N, exponent):
     """At D = 400, with 200 training sets, nothing but Monte Carlo error is left."""
     pair = generic_pair(seed=6, d_w=100, d_s=75, dimension=400)
     ridges = np.array([0.0, 1e-3, 0.03, 1.0])
-    fit = ridges, ridges, power_law(100, exponent), power_law(75, exponent)
-    drawn = simulate_ridge(pair, n, N, 200, 7, *fit)
-    assert np.abs(z_scores(drawn, ridge.expected_risks(pair, n, N, *fit))).max() < 4
+    directions = pair.along(power_law(100, exponent), power_law(75, exponent))
+    drawn = simulate_ridge(directions, n, N, 200, 7, ridges, ridges)
+    expected = ridge.expected_risks(directions, n, N, ridges, ridges)
+    assert np.abs(z_scores(drawn, expected)).max() < 4
 
 
 @pytest.mark.parametrize(
@@ -49,10 +50,12 @@ def test_finite_size_correction(n, N, exponent):
     """Twenty dimensions, 2000 training sets; without the correction the same test fails by far."""
     pair = generic_pair(seed=8, d_w=20, d_s=15, dimension=60)
     ridges = np.array([0.0, 0.02, 0.3])
-    fit = ridges, ridges, power_law(20, exponent), power_law(15, exponent)
-    drawn = simulate_ridge(pair, n, N, 2000, 9, *fit)
-    assert np.abs(z_scores(drawn, ridge.expected_risks(pair, n, N, *fit))).max() < 4
-    plain = ridge.expected_risks(pair, n, N, *fit, finite_size=False)
+    directions = pair.along(power_law(20, exponent), power_law(15, exponent))
+    drawn = simulate_ridge(directions, n, N, 2000, 9, ridges, ridges)
+    expected, plain = (
+        ridge.expected_risks(directions, n, N, ridges, ridges, finite) for finite in (True, False)
+    )
+    assert np.abs(z_scores(drawn, expected)).max() < 4
     assert np.abs(z_scores(drawn, plain)).max() > 6
 
 
@@ -71,12 +74,12 @@ def test_least_accepted_distance_from_the_threshold(m, alpha, exponent):
     dual = np.linalg.solve(X @ X.swapaxes(1, 2) + m * alpha * np.eye(m), labels)
     fits = (X.swapaxes(1, 2) @ dual) * np.sqrt(var)[:, None]
     drawn = np.sum((fits - [0, 1 / np.sqrt(d)]) ** 2, axis=1).mean(axis=0)
-    basis, fit = np.eye(d), (m, 400, alpha, 1.0, var, var)
-    expected = (
-        ridge.expected_risks(GaussianPair(basis, basis, beta, noise), *fit).weak
+    pairs = (
+        GaussianPair(np.eye(d), np.eye(d), beta, noise)
         for beta, noise in ((np.zeros(d), 1.0), (np.ones(d) / np.sqrt(d), 0.0))
     )
-    assert np.abs(np.log(drawn / list(expected))).max() < 0.2
+    expected = [ridge.expected_risks(p.along(var, var), m, 400, alpha, 1.0).weak for p in pairs]
+    assert np.abs(np.log(drawn / expected)).max() < 0.2
 
 
 def test_exact_identity_of_the_resolvent():
@@ -96,25 +99,26 @@ def test_the_threshold_itself_with_ridge():
     """At n = d_w = N = d_s the risk is finite with ridge, and the theory holds."""
     pair = generic_pair(seed=10, d_w=60, d_s=60, dimension=130)
     ridges = np.array([1e-2, 0.1])
-    fit = ridges, ridges, np.ones(60), np.ones(60)
-    drawn = simulate_ridge(pair, 60, 60, 500, 11, *fit)
-    assert np.abs(z_scores(drawn, ridge.expected_risks(pair, 60, 60, *fit))).max() < 4
+    directions = pair.along(np.ones(60), np.ones(60))
+    drawn = simulate_ridge(directions, 60, 60, 500, 11, ridges, ridges)
+    expected = ridge.expected_risks(directions, 60, 60, ridges, ridges)
+    assert np.abs(z_scores(drawn, expected)).max() < 4
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_ridgeless_is_exact(seed):
     rng = np.random.default_rng(seed)
     pair = generic_pair(seed=seed % 97)
-    spectra = np.exp(rng.uniform(-9, 0, pair.d_w)), np.exp(rng.uniform(-9, 0, pair.d_s))
+    directions = pair.along(*(np.exp(rng.uniform(-9, 0, d)) for d in (pair.d_w, pair.d_s)))
     n, N = np.array([22, 60]), np.array([[14], [20], [500]])
     ours, theirs = (
-        ridge.student_terms(pair, n, N, 0, 0, *spectra),
+        ridge.student_terms(directions, n, N, 0, 0),
         exact.student_terms(pair, n, N),
     )
     for term in TERMS:
         np.testing.assert_allclose(getattr(ours, term), getattr(theirs, term), rtol=1e-9)
     ours, theirs = (
-        ridge.expected_risks(pair, n, N, 0, 0, *spectra),
+        ridge.expected_risks(directions, n, N, 0, 0),
         exact.expected_risks(pair, n, N),
     )
     for model in MODELS:
@@ -123,7 +127,8 @@ def test_ridgeless_is_exact(seed):
 
 def test_ridgeless_leading_order_has_m_minus_d():
     pair = generic_pair()
-    risks = ridge.expected_risks(pair, 50, 40, 0, 0, np.ones(20), np.ones(12), finite_size=False)
+    directions = pair.along(np.ones(20), np.ones(12))
+    risks = ridge.expected_risks(directions, 50, 40, 0, 0, finite_size=False)
     scale_w, scale_s = (pair.noise_variance + rho for rho in (pair.rho_w, pair.rho_s))
     assert risks.weak == pytest.approx(pair.rho_w + scale_w * 20 / (50 - 20))
     assert risks.baseline == pytest.approx(pair.rho_s + scale_s * 12 / (50 - 12))
@@ -134,15 +139,11 @@ def test_ridgeless_leading_order_has_m_minus_d():
 def test_interpolation_of_equal_variances_is_a_random_projection(m, d):
     """Least norm with l = 1: bias (1 - m/d)|beta|^2; noise times m/(d - m - 1), an exact mean."""
     basis = np.eye(d + 2)[:, :d]
-    beta, spectra = np.append(np.ones(d), [0, 0]), (np.ones(d), np.ones(d))
-    quiet, noisy = (
-        ridge.expected_risks(GaussianPair(basis, basis, beta, s2), m, 4 * d, 0, 0, *spectra).weak
-        for s2 in (0.0, 2.0)
-    )
+    beta, flat = np.append(np.ones(d), [0, 0]), np.ones(d)
+    still, loud = (GaussianPair(basis, basis, beta, s2).along(flat, flat) for s2 in (0.0, 2.0))
+    quiet, noisy = (ridge.expected_risks(at, m, 4 * d, 0, 0).weak for at in (still, loud))
     assert noisy - quiet == pytest.approx(2 * m / (d - m - 1))
-    plain = ridge.expected_risks(
-        GaussianPair(basis, basis, beta, 0.0), m, 4 * d, 0, 0, *spectra, finite_size=False
-    )
+    plain = ridge.expected_risks(still, m, 4 * d, 0, 0, finite_size=False)
     assert plain.weak == pytest.approx(d - m)
     if m > 1:
         assert quiet == pytest.approx(d - m, rel=3 / (m * (1 - m / d)) ** 2)
@@ -205,7 +206,7 @@ def test_against_a_dense_transcription(n, N, alpha_w, alpha_s, finite_size):
         risk(*strong, n, alpha_s, beta, pair.noise_variance),
         risk(*strong, n + N, alpha_s, beta, pair.noise_variance),
     )
-    found = ridge.expected_risks(pair, n, N, alpha_w, alpha_s, l_w, l_s, finite_size)
+    found = ridge.expected_risks(pair.along(l_w, l_s), n, N, alpha_w, alpha_s, finite_size)
     np.testing.assert_allclose([*found], expected, rtol=1e-8)
 
 
@@ -222,20 +223,21 @@ def test_invariance_to_rotation_and_equivariance_to_scale(seed, scale):
         scale * rotation @ pair.target,
         scale**2 * pair.noise_variance,
     )
-    one = ridge.expected_risks(pair, [10, 45], [[7], [80]], 0.1, 0.02, l_w, l_s)
-    two = ridge.expected_risks(moved, [10, 45], [[7], [80]], 0.3, 0.1, 3 * l_w[order], 5 * l_s)
+    one = ridge.expected_risks(pair.along(l_w, l_s), [10, 45], [[7], [80]], 0.1, 0.02)
+    moved = moved.along(3 * l_w[order], 5 * l_s)
+    two = ridge.expected_risks(moved, [10, 45], [[7], [80]], 0.3, 0.1)
     for model in MODELS:
         np.testing.assert_allclose(two[model], scale**2 * one[model], rtol=1e-8)
 
 
 def test_the_grid_broadcasts_as_single_points_do():
-    pair, spectra = generic_pair(), (power_law(20, 1), power_law(12, 0.5))
+    directions = generic_pair().along(power_law(20, 1), power_law(12, 0.5))
     n, N = np.array([9, 60])[:, None, None, None], np.array([7, 30, 90])[:, None, None]
     alpha_w, alpha_s = np.array([0.01, 0.2])[:, None], np.array([0.0, 0.5])
-    grid = ridge.expected_risks(pair, n, N, alpha_w, alpha_s, *spectra)
+    grid = ridge.expected_risks(directions, n, N, alpha_w, alpha_s)
     for i, j, k, q in np.ndindex(2, 3, 2, 2):
         point = ridge.expected_risks(
-            pair, int(n.flat[i]), int(N.flat[j]), alpha_w.flat[k], alpha_s[q], *spectra
+            directions, int(n.flat[i]), int(N.flat[j]), alpha_w.flat[k], alpha_s[q]
         )
         for model in MODELS:
             assert grid[model][i, j, k, q] == pytest.approx(point[model])
@@ -243,7 +245,7 @@ def test_the_grid_broadcasts_as_single_points_do():
 
 def test_a_large_ridge_learns_nothing():
     pair = generic_pair()
-    risks = ridge.expected_risks(pair, 30, 30, 1e9, 1e9, np.ones(20), np.ones(12))
+    risks = ridge.expected_risks(pair.along(np.ones(20), np.ones(12)), 30, 30, 1e9, 1e9)
     for model in MODELS:
         assert risks[model] == pytest.approx(np.sum(pair.target**2), rel=1e-6)
 
@@ -317,5 +319,9 @@ def test_soft_dimensions_count_the_directions_in_use():
 def test_what_has_no_answer_is_refused(changed, message):
     arguments = {"n": 30, "N": 40, "alpha_w": 0.1, "alpha_s": 0.1}
     spectra = {"spectrum_w": np.ones(20), "spectrum_s": np.ones(12)}
+
+    def risks(spectrum_w, spectrum_s, **rest):
+        ridge.expected_risks(generic_pair().along(spectrum_w, spectrum_s), **rest)
+
     with pytest.raises(ValueError, match=message):
-        ridge.expected_risks(generic_pair(), **(arguments | spectra | changed))
+        risks(**(arguments | spectra | changed))

@@ -95,7 +95,7 @@ class Diagnosis:
         The n of the grid with the greatest PGR or OPR, at the largest N.
     leverage_w, leverage_s : float
         `measure.leverage_excess`: label noise costs about 1 + leverage/n times the Gaussian value.
-        Predictions allow for it (`theory.sizes`).
+        Predictions allow for it (`Radii`).
     inflation_w, inflation_s : float
         `measure.noise_inflation` of the labels' residuals, 1 if these ignore the features.
         Predictions allow for it, too.
@@ -249,7 +249,7 @@ def diagnose(
 
     *Inputs of unequal size*, which features of networks have, are allowed for to leading order in
     the number of features: an input's size is its norm on the whitened retained directions
-    (`theory.sizes`), and label noise and what the features miss count as they are measured at each
+    (`Radii`), and label noise and what the features miss count as they are measured at each
     size.
 
     *Large files.* The rows are read some at a time, and summed in double precision. Memory follows

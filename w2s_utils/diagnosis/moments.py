@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from w2s_utils._validate import Array, real_array
 from w2s_utils.diagnosis.blocks import BlockGrams, unpack
 from w2s_utils.diagnosis.labels import Labels
+from w2s_utils.directions import Radii
 from w2s_utils.measure.correlation import BLOCKS, rows_needed
 from w2s_utils.measure.spectrum import moment_directions
-from w2s_utils.theory.sizes import Sizes
 
 CHUNK = 2**24  # numbers that are read at once of both sets together, 128 MB as float64
 SIZES = 40  # groups of rows of like size; a blocks' worth of rows at least has one each
@@ -47,7 +47,7 @@ class Moments:
         Eigenvalues of the features' uncentred second moments, in falling order.
     d_w, d_s : int
         Retained directions.
-    sizes_w, sizes_s : Sizes
+    sizes_w, sizes_s : Radii
         Sizes of the inputs on the retained directions and the labels' residuals at these sizes, by
         groups of rows. What Gaussian inputs vary by themselves is taken out.
     noise_squares, noise_degrees : (BLOCKS,) ndarray
@@ -67,8 +67,8 @@ class Moments:
     spectrum_s: Array
     d_w: int
     d_s: int
-    sizes_w: Sizes
-    sizes_s: Sizes
+    sizes_w: Radii
+    sizes_s: Radii
     noise_squares: Array
     noise_degrees: Array
     leverage_w: float
@@ -240,7 +240,7 @@ class _Set:
         shrink = min(np.sqrt(variance / spread), 1 - 1e-3) if spread > 0 else 0.0
         squared = 1 + shrink * (groups - 1)
         power = np.array([noise[part].mean() for part in order]) if total > 0 else np.ones(SIZES)
-        self.sizes = Sizes(squared / squared.mean(), power / power.mean())
+        self.sizes = Radii(squared / squared.mean(), power / power.mean())
 
 
 def _within(y: Array, replicates: Array) -> Array:

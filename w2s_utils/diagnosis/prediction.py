@@ -13,9 +13,10 @@ from scipy import linalg, stats
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.blocks import unpack
 from w2s_utils.diagnosis.moments import Moments
+from w2s_utils.directions import EQUAL, Directions, Features, Radii
 from w2s_utils.measure.correlation import corrected, held_out, regressions
 from w2s_utils.metrics import MODELS, Estimate
-from w2s_utils.pair import Directions, Geometry
+from w2s_utils.pair import Geometry
 from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
 
@@ -226,10 +227,9 @@ def _ridge(
     equal_sizes: bool = False,
 ) -> dict[str, Array]:
     """Apply a function of `theory.ridge` to the whole grid; sums over label columns."""
-    pairs, spectra = _directions(moments, moment)
-    fit = grid.n[:, None], grid.N, grid.ridge, grid.ridge, *spectra
-    sizes = {} if equal_sizes else {"sizes_w": moments.sizes_w, "sizes_s": moments.sizes_s}
-    found = [theory(pair, *fit, strict=False, **sizes) for pair in pairs]
+    radii = (EQUAL, EQUAL) if equal_sizes else (moments.sizes_w, moments.sizes_s)
+    fit = grid.n[:, None], grid.N, grid.ridge, grid.ridge
+    found = [theory(d, *fit, strict=False) for d in _directions(moments, moment, *radii)]
     return {name: np.sum([getattr(one, name) for one in found], axis=0) for name in names}
 
 
@@ -275,8 +275,10 @@ def _whitened(moment: Array, d_w: int, d_s: int) -> tuple[Array, Array, Array, A
     return cross, on_weak[:, d_s:], on_strong[:, d_w:], moment.diagonal()[y]
 
 
-def _directions(moments: Moments, moment: Array) -> tuple[list[Directions], tuple[Array, Array]]:
-    """The pair along its principal directions, one for each label column, and both spectra."""
+def _directions(
+    moments: Moments, moment: Array, radii_w: Radii, radii_s: Radii
+) -> list[Directions]:
+    """The pair along its principal directions, one for each label column."""
     d_w, d_s = moments.d_w, moments.d_s
     w, s, y = slice(d_w), slice(d_w, d_w + d_s), slice(d_w + d_s, None)
     spectra, maps = [], []
@@ -294,8 +296,12 @@ def _directions(moments: Moments, moment: Array) -> tuple[list[Directions], tupl
     cross = maps[1].T @ moment[s, w] @ maps[0]
     weak, strong = maps[0].T @ moment[w, y], maps[1].T @ moment[s, y]
     power = moment.diagonal()[y]
-    pairs = [
-        Directions(cross, b_w, b_s, max(p - b_w @ b_w, 0.0), max(p - b_s @ b_s, 0.0), 0.0)
+    return [
+        Directions(
+            cross,
+            Features(b_w, max(p - b_w @ b_w, 0.0), spectra[0], radii_w),
+            Features(b_s, max(p - b_s @ b_s, 0.0), spectra[1], radii_s),
+            0.0,
+        )
         for b_w, b_s, p in zip(weak.T, strong.T, power, strict=True)
     ]
-    return pairs, (spectra[0], spectra[1])

@@ -5,29 +5,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from w2s_utils._validate import Array, count, ridges, seeded, variances
+from w2s_utils._validate import Array, count, ridges, seeded
+from w2s_utils.directions import PairDirections
 from w2s_utils.metrics import Risks
-from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import wishart
 
 
 def simulate_ridge(
-    pair: GaussianPair,
+    directions: PairDirections,
     n: int,
     N: int,
     trials: int,
     seed: int | np.random.SeedSequence,
     alpha_w: ArrayLike,
     alpha_s: ArrayLike,
-    spectrum_w: ArrayLike,
-    spectrum_s: ArrayLike,
 ) -> Risks:
     r"""Draw the four models' excess risks on fresh inputs over independent training sets.
 
     Parameters
     ----------
-    pair : GaussianPair
-        The columns of its two bases are the principal directions of the features.
+    directions : PairDirections
+        As from `GaussianPair.along`; the inputs are Gaussian, whatever its radii.
     n, N : int
         Labelled and unlabelled samples; any positive numbers.
     trials : int
@@ -37,10 +35,6 @@ def simulate_ridge(
     alpha_w, alpha_s : array_like
         Ridge of the weak and of the strong models on the mean squared loss (`probes.fit_ridge`).
         Arrays broadcast, and all of their entries are fitted to the same training sets.
-    spectrum_w : (d_w,) array_like
-        Variances of the weak features along the columns of `pair.weak_basis`.
-    spectrum_s : (d_s,) array_like
-        Variances of the strong features along the columns of `pair.strong_basis`.
 
     Returns
     -------
@@ -50,7 +44,7 @@ def simulate_ridge(
     Raises
     ------
     ValueError
-        If a count is not a positive integer, a ridge negative, or a spectrum does not fit the pair.
+        If a count is not a positive integer or a ridge negative.
 
     Notes
     -----
@@ -60,15 +54,13 @@ def simulate_ridge(
     """
     n, N, trials = count(n, "n"), count(N, "N"), count(trials, "trials")
     alpha_w, alpha_s = np.broadcast_arrays(ridges(alpha_w, "alpha_w"), ridges(alpha_s, "alpha_s"))
-    scale_w = np.sqrt(variances(spectrum_w, "spectrum_w", pair.d_w))
-    scale_s = np.sqrt(variances(spectrum_s, "spectrum_s", pair.d_s))
+    scale_w, scale_s = (np.sqrt(f.spectrum) for f in (directions.weak, directions.strong))
     # Orthonormal coordinates of the span of both subspaces and the target: no others matter.
-    columns = np.asarray(
-        np.linalg.qr(np.column_stack([pair.weak_basis, pair.strong_basis, pair.target]), mode="r")
-    )
-    weak_map, strong_map = columns[:, : pair.d_w] * scale_w, columns[:, pair.d_w : -1] * scale_s
+    columns = np.asarray(np.linalg.qr(directions.columns, mode="r"))
+    d_w = len(scale_w)
+    weak_map, strong_map = columns[:, :d_w] * scale_w, columns[:, d_w:-1] * scale_s
     beta = columns[:, -1:]
-    label_map = np.vstack([beta, [[np.sqrt(pair.noise_variance)]]])
+    label_map = np.vstack([beta, [[np.sqrt(directions.noise_variance)]]])
     weak_ridges, strong_ridges = alpha_w.ravel(), alpha_s.ravel()
     rng = np.random.default_rng(seeded(seed))
 

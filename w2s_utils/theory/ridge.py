@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array, ridges, sample_size, variances
+from w2s_utils.directions import Directions, Features
 from w2s_utils.metrics import Risks
-from w2s_utils.pair import Directions, GaussianPair
+from w2s_utils.theory.effective import effective_ridge, effective_samples
 from w2s_utils.theory.exact import StudentTerms
-from w2s_utils.theory.sizes import EQUAL, Sizes, effective_ridge, effective_samples
 
 
 @dataclass(frozen=True)
@@ -74,42 +74,31 @@ def shrinkage(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Shrinkage:
 
 
 def student_terms(
-    pair: GaussianPair | Directions,
+    directions: Directions,
     n: ArrayLike,
     N: ArrayLike,
     alpha_w: ArrayLike,
     alpha_s: ArrayLike,
-    spectrum_w: ArrayLike,
-    spectrum_s: ArrayLike,
     finite_size: bool = True,
     strict: bool = True,
-    sizes_w: Sizes = EQUAL,
-    sizes_s: Sizes = EQUAL,
 ) -> StudentTerms:
     r"""The W2S student's expected excess risk on fresh inputs, term by term.
 
     Parameters
     ----------
-    pair : GaussianPair or Directions
-        The columns of its two bases are the principal directions of the features.
+    directions : Directions
+        As from `GaussianPair.along`.
     n, N : array_like of int
         Labelled and pseudo-labelled samples.
     alpha_w, alpha_s : array_like
         Ridge of the teacher and of the student on their mean squared losses (`probes.fit_ridge`),
         in squared units of the features. Broadcast with n and N.
-    spectrum_w : (d_w,) array_like
-        Variances of the weak features along the weak directions of the pair, all above zero.
-    spectrum_s : (d_s,) array_like
-        Variances of the strong features along the strong directions of the pair, likewise.
     finite_size : bool
         Add the correction of relative order 1/(n - df2) of the fits (and 1/(N - df2)). What remains
         is of the order of its square: at n - df2 = 2, the least that is accepted, up to a fifth of
         a fit's variance or bias.
     strict : bool
         Refuse fits whose risk diverges. If False, what depends on such a fit is NaN.
-    sizes_w, sizes_s : Sizes
-        Sizes of the inputs as the weak and as the strong features see them
-        (`sizes.effective_samples`). All are equal for Gaussian inputs.
 
     Returns
     -------
@@ -120,7 +109,7 @@ def student_terms(
     Raises
     ------
     ValueError
-        If a size, ridge or spectrum is out of range, or, if strict, a fit is so near its
+        If a sample size or ridge is out of range, or, if strict, a fit is so near its
         interpolation threshold that n - df2 is below 2, or not above 0 without the correction.
 
     Notes
@@ -141,15 +130,13 @@ def student_terms(
 
     The cost is O(d_w d_s) for each pair of n and alpha_w, and O(d_s) for each point of the grid.
     """
-    pair = _directions(pair)
-    overlap, beta_w, beta_s = pair.cross, pair.weak_target, pair.strong_target
-    (d_s, d_w), how = overlap.shape, (finite_size, strict)
-    teacher = _fit(spectrum_w, d_w, n, alpha_w, ("n", "alpha_w", "spectrum_w"), *how, sizes_w)
-    student = _fit(spectrum_s, d_s, N, alpha_s, ("N", "alpha_s", "spectrum_s"), *how, sizes_s)
+    overlap, weak, strong = directions.cross, directions.weak, directions.strong
+    teacher = _fit(weak, n, alpha_w, "n", "alpha_w", finite_size, strict)
+    student = _fit(strong, N, alpha_s, "N", "alpha_s", finite_size, strict)
 
-    mean = teacher.mean_factors * beta_w
+    mean = teacher.mean_factors * weak.target
     variance, common = teacher.errors(
-        beta_w, teacher.noise_factor * (pair.noise_variance + pair.rho_w)
+        weak.target, teacher.noise_factor * (directions.noise_variance + weak.rho)
     )
     # The same along the student's directions.
     mean_s = mean @ overlap.T
@@ -162,32 +149,28 @@ def student_terms(
     terms = (
         np.sum(student.mean_factors**2 * variance_s, axis=-1),
         as_noise(variance + common**2, variance_s),
-        np.sum((student.mean_factors * mean_s - beta_s) ** 2, axis=-1),
+        np.sum((student.mean_factors * mean_s - strong.target) ** 2, axis=-1),
         as_noise(mean**2, mean_s**2),
-        np.float64(pair.rho_s),
+        np.float64(strong.rho),
     )
     return StudentTerms(*(np.array(array) for array in np.broadcast_arrays(*terms)))
 
 
 def expected_risks(
-    pair: GaussianPair | Directions,
+    directions: Directions,
     n: ArrayLike,
     N: ArrayLike,
     alpha_w: ArrayLike,
     alpha_s: ArrayLike,
-    spectrum_w: ArrayLike,
-    spectrum_s: ArrayLike,
     finite_size: bool = True,
     strict: bool = True,
-    sizes_w: Sizes = EQUAL,
-    sizes_s: Sizes = EQUAL,
 ) -> Risks:
     r"""Expected excess risks of teacher, student, baseline and ceiling on fresh inputs.
 
     Parameters
     ----------
-    pair, n, N, alpha_w, alpha_s, spectrum_w, spectrum_s, finite_size, strict, sizes_w, sizes_s
-        As in `student_terms`. The three strong models share `alpha_s` and `spectrum_s`.
+    directions, n, N, alpha_w, alpha_s, finite_size, strict
+        As in `student_terms`. The three strong models share `alpha_s`.
 
     Returns
     -------
@@ -212,51 +195,27 @@ def expected_risks(
     Without ridge and with enough samples this is `theory.exact`.
 
     >>> pair = GaussianPair.paper(d_sw=10)
-    >>> spectra = np.ones(pair.d_w), np.arange(1.0, 101) ** -1.5
-    >>> expected_risks(pair, [400, 4000], 4000, 0, 0, *spectra).opr.round(2)
+    >>> directions = pair.along(np.ones(pair.d_w), np.arange(1.0, 101) ** -1.5)
+    >>> expected_risks(directions, [400, 4000], 4000, 0, 0).opr.round(2)
     array([3.17, 0.89])
     """
     n, N = np.asarray(n), np.asarray(N)
-    pair = _directions(pair)
 
     def single(
-        beta: Array,
-        rho: float,
-        spectrum: ArrayLike,
-        alpha: ArrayLike,
-        sizes: Sizes,
-        m: Array,
-        *names: str,
+        features: Features, m: Array, alpha: ArrayLike, m_name: str, alpha_name: str
     ) -> Array:
-        fit = _fit(spectrum, len(beta), m, alpha, names, finite_size, strict, sizes)
+        fit = _fit(features, m, alpha, m_name, alpha_name, finite_size, strict)
+        beta, rho = features.target, features.rho
         bias = np.sum(((1 - fit.mean_factors) * beta) ** 2, axis=-1)
-        noise = fit.noise_factor[..., 0] * (pair.noise_variance + rho)
+        noise = fit.noise_factor[..., 0] * (directions.noise_variance + rho)
         return np.asarray(bias + fit.error_power(beta**2, noise) + rho)
 
-    weak = pair.weak_target, pair.rho_w, spectrum_w, alpha_w, sizes_w
-    strong = pair.strong_target, pair.rho_s, spectrum_s, alpha_s, sizes_s
     return Risks.of(
-        single(*weak, n, "n", "alpha_w", "spectrum_w"),
-        student_terms(
-            pair,
-            n,
-            N,
-            alpha_w,
-            alpha_s,
-            spectrum_w,
-            spectrum_s,
-            finite_size,
-            strict,
-            sizes_w,
-            sizes_s,
-        ).total,
-        single(*strong, n, "n", "alpha_s", "spectrum_s"),
-        single(*strong, n + N, "n + N", "alpha_s", "spectrum_s"),
+        single(directions.weak, n, alpha_w, "n", "alpha_w"),
+        student_terms(directions, n, N, alpha_w, alpha_s, finite_size, strict).total,
+        single(directions.strong, n, alpha_s, "n", "alpha_s"),
+        single(directions.strong, n + N, alpha_s, "n + N", "alpha_s"),
     )
-
-
-def _directions(pair: GaussianPair | Directions) -> Directions:
-    return pair.directions if isinstance(pair, GaussianPair) else pair
 
 
 @dataclass(frozen=True)
@@ -301,20 +260,18 @@ class _Fit:
 
 
 def _fit(
-    spectrum: ArrayLike,
-    d: int,
+    features: Features,
     m: ArrayLike,
     alpha: ArrayLike,
-    names: tuple[str, ...],
+    size_name: str,
+    alpha_name: str,
     finite_size: bool,
     strict: bool,
-    sizes: Sizes,
 ) -> _Fit:
     """Moments of one model's fit; refuse what has no finite risk, or make it NaN."""
-    size_name, alpha_name, spectrum_name = names
     m, alpha = sample_size(m, size_name, 0, "zero"), ridges(alpha, alpha_name)
-    var = variances(spectrum, spectrum_name, d)
-    effective = effective_samples(var, m, alpha, sizes)
+    var = features.spectrum
+    effective = effective_samples(var, m, alpha, features.radii)
     S = var / np.add.outer(effective.kappa, var)
     noise_factor = effective.noise[..., None]
     df2, df3, df4 = (np.sum(S**k, axis=-1, keepdims=True) for k in (2, 3, 4))
@@ -323,9 +280,9 @@ def _fit(
     def finite(value: Array, converges: NDArray[np.bool_]) -> Array:
         if strict and not converges.all():
             raise ValueError(
-                f"{size_name} is too near the interpolation threshold of {d} features for so small "
-                f"an {alpha_name}: rare training sets dominate the risk. Take another {size_name} "
-                f"or raise {alpha_name}."
+                f"{size_name} is too near the interpolation threshold of {len(var)} features for "
+                f"so small an {alpha_name}: rare training sets dominate the risk. Take another "
+                f"{size_name} or raise {alpha_name}."
             )
         return np.where(converges, value, np.nan)
 

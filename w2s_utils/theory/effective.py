@@ -1,6 +1,6 @@
 r"""The effective ridge of a fit, for inputs of equal and of unequal size.
 
-Inputs of unequal size are :math:`x_i = r_iz_i` with Gaussian :math:`z_i` and independent sizes of
+Inputs of unequal size are :math:`x_i = r_iz_i` with Gaussian :math:`z_i` and independent radii of
 mean square 1. A large one counts less than its square, and a small one that is interpolated
 amplifies its noise: so it matters also at which sizes there is more of it.
 """
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from w2s_utils._validate import Array, ridges, sample_size, squares, variances
+from w2s_utils._validate import Array, ridges, sample_size, variances
+from w2s_utils.directions import Radii
 
 STEPS = 100
 
@@ -71,42 +72,6 @@ def effective_ridge(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Arra
     return kappa
 
 
-class Sizes:
-    """How unequal the inputs are: groups of them, equally many in each.
-
-    Parameters
-    ----------
-    squared : (k,) array_like
-        Squared sizes r^2, above zero and with mean 1.
-    noise : (k,) array_like, optional
-        Power of the labels' noise, what the features miss included, on inputs of these sizes,
-        relative to its mean. The same at all sizes by default.
-
-    Raises
-    ------
-    ValueError
-        If the squared sizes are not positive, the noise is negative or of another length, or the
-        mean of either is not 1.
-    """
-
-    def __init__(self, squared: ArrayLike, noise: ArrayLike | None = None) -> None:
-        self.squared = variances(squared, "sizes")
-        self.noise = np.ones_like(self.squared) if noise is None else squares(noise, "noise", 1)
-        same_length = len(self.noise) == len(self.squared)
-        if not same_length or self.noise.min() < 0:
-            raise ValueError(
-                f"noise must hold a number >= 0 for each of {len(self.squared)} sizes, got "
-                f"{len(self.noise)} from {self.noise.min():.6g} up."
-            )
-        for name, values in (("sizes", self.squared), ("noise", self.noise)):
-            if abs(values.mean() - 1) > 1e-6:
-                raise ValueError(f"{name} must have mean 1, got {values.mean():.6g}.")
-
-
-EQUAL = Sizes([1.0])
-"""Gaussian inputs."""
-
-
 @dataclass(frozen=True)
 class EffectiveFit:
     r"""What unequal sizes of the inputs make of a ridge fit to m samples.
@@ -130,7 +95,7 @@ class EffectiveFit:
 
 
 def effective_samples(
-    spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike, sizes: Sizes
+    spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike, radii: Radii
 ) -> EffectiveFit:
     r"""Effective ridge, samples and noise of a fit to inputs of unequal size.
 
@@ -138,7 +103,7 @@ def effective_samples(
     ----------
     spectrum, m, alpha
         As in `effective_ridge`.
-    sizes : Sizes
+    radii : Radii
 
     Returns
     -------
@@ -172,7 +137,7 @@ def effective_samples(
     :math:`\eta`, as noise that is not multiplied.
     """
     var = variances(spectrum, "spectrum")
-    r2, noise = sizes.squared, sizes.noise
+    r2, noise = radii.squared, radii.noise
     m, alpha = np.broadcast_arrays(sample_size(m, "m", 0, "zero"), ridges(alpha, "alpha"))
     kappa = effective_ridge(var, m, alpha)
     df1 = np.sum(var / np.add.outer(kappa, var), axis=-1)
