@@ -6,9 +6,10 @@ import ast
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import resolve_name
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,15 @@ def read_array(path: Path) -> NDArray[Any] | None:
     return values
 
 
+def kept(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """Read what `write_array` wrote, or compute and write it."""
+    values = read_array(path)
+    if values is None:
+        values = compute()
+        write_array(path, values)
+    return values
+
+
 def digest(*parts: object) -> str:
     """SHA-256 of values, as hexadecimal digits: a key of what depends on nothing but them.
 
@@ -158,8 +168,8 @@ def code(module: str) -> str:
     Parameters
     ----------
     module : str
-        Its full name. Imports of the package that it is part of are followed, wherever they
-        stand; other packages are known by their versions.
+        Its full name. Imports of this package are followed, wherever they stand; other packages
+        are known by their versions.
     """
     sources: dict[str, Path] = {}
     waiting = [module]
@@ -167,18 +177,19 @@ def code(module: str) -> str:
         name = waiting.pop()
         if name not in sources and (source := _source(name)) is not None:
             sources[name] = source
-            waiting += [name.rpartition(".")[0], *_imports(name, source)]
-    return digest(sources)
+            waiting += _imports(name, source)
+    # The packages around them run too, but what they offer beside is not used.
+    around = {part for name in sources for part in accumulate(name.split("."), "{}.{}".format)}
+    return digest({name: _source(name) for name in around})
 
 
 def _source(module: str) -> Path | None:
     """File of a module of this package; None if there is none, as for a function in one."""
     package, *inner = module.split(".")
     folder = Path(__file__).parent
-    if package != folder.name:
-        return None
     place = folder.joinpath(*inner)
-    return next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
+    files = (place.with_suffix(".py"), place / "__init__.py") if package == folder.name else ()
+    return next((file for file in files if file.is_file()), None)
 
 
 def _imports(module: str, source: Path) -> Iterator[str]:
@@ -189,5 +200,6 @@ def _imports(module: str, source: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             origin = resolve_name("." * node.level + (node.module or ""), package)
-            yield origin
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
+            for alias in node.names:
+                part = f"{origin}.{alias.name}"
+                yield part if _source(part) else origin

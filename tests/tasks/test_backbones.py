@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import erf, softmax
 
+from w2s_utils import _files
 from w2s_utils.tasks import backbones
 from w2s_utils.tasks.backbones import LAYERS, MINILM_L3, MINILM_L6, features
 from w2s_utils.tasks.packages import cache_root, fetch
@@ -231,17 +232,17 @@ def test_damaged_block_is_computed_anew(encoder, tmp_path, damage):
 
 @pytest.mark.parametrize("writes", range(8))
 def test_a_layer_that_is_found_stands_for_all_of_its_block(encoder, tmp_path, monkeypatch, writes):
-    write = backbones.write_array
+    write = _files.write_atomically
     budget = iter(range(writes))
 
-    def killed_after_some(path, values):
+    def killed_after_some(path, content):
         next(budget)
-        write(path, values)
+        write(path, content)
 
-    monkeypatch.setattr(backbones, "write_array", killed_after_some)
+    monkeypatch.setattr(_files, "write_atomically", killed_after_some)
     with suppress(StopIteration):
         features(["a", "b"], "h3")
-    monkeypatch.setattr(backbones, "write_array", write)
+    monkeypatch.setattr(_files, "write_atomically", write)
     features(["a", "b"], "h3")
     assert len(list((tmp_path / "features").glob("*.npy"))) == len(LAYERS)
 

