@@ -25,6 +25,7 @@ from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
 from w2s_utils.probes import probe_sweep
 from w2s_utils.simulation import simulate, simulate_teacher_student
+from w2s_utils.splits import Splits
 from w2s_utils.subspaces import random_basis
 
 HERE = Path(__file__).parent
@@ -128,10 +129,8 @@ def probe_speed():
             {1: draw},
             f,
             PROBE_GRID,
-            trials=trials,
-            test_size=TEST_ROWS,
-            seed=0,
-            ridge=PROBE_RIDGE,
+            Splits(trials, TEST_ROWS, seed=0),
+            PROBE_RIDGE,
         )
 
     def naive():

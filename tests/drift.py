@@ -15,6 +15,7 @@ from w2s_utils import measure, metrics, simulation, sweeps
 from w2s_utils.pair import GaussianPair, Geometry
 from w2s_utils.probes import fit_ridge, probe_sweep
 from w2s_utils.softmax import fit_softmax
+from w2s_utils.splits import Splits
 from w2s_utils.theory import bounds, exact, phases, ridge
 
 
@@ -46,7 +47,7 @@ def results(jobs):
         .fillna(0),
         "fit": fit_ridge(W, y, 1e-6),
         "probes": probe_sweep(
-            W, S, levels, y, [(90, 400), (40, 60), (500, 1500)], trials=3, test_size=400, seed=3
+            W, S, levels, y, [(90, 400), (40, 60), (500, 1500)], splits=Splits(3, 400, 3)
         ).drop(columns=["level"]),
         "softmax": fit_softmax(W[:300, :20], few, 1e-3),
         "spectrum": measure.spectrum(S),

@@ -15,6 +15,7 @@ import w2s_utils
 from w2s_utils.diagnosis import diagnose
 from w2s_utils.directions import EQUAL
 from w2s_utils.pair import GaussianPair
+from w2s_utils.splits import Splits
 
 ROOMS = ("diagnosis", "measure", "metrics", "pair", "probes", "simulation", "softmax", "subspaces",
          "theory")  # fmt: skip
@@ -38,8 +39,8 @@ GIVEN = {
     "alpha_s": np.array([0.2, 0.1]), "alpha": np.array([0.1, 0.2]), "m": np.array([40, 60]),
     "n": np.array([40, 60]), "N": np.array([60, 90]), "delta": np.array([0.1, 0.5]),
     "pair": PAIR, "risk": "population", "energy": 0.9, "ridge": 0.1, "noise_variance": None,
-    "rng": RNG, "seed": 0, "trials": 2, "test_size": 40, "grid": [(20, 60)], "dimension": 4,
-    "rank_a": 2, "rank_b": 2, "opponent": "weak",
+    "rng": RNG, "seed": 0, "trials": 2, "splits": Splits(2, 40, 0), "grid": [(20, 60)],
+    "dimension": 4, "rank_a": 2, "rank_b": 2, "opponent": "weak",
     "directions": PAIR.along(SPECTRUM, SPECTRUM), "radii": EQUAL,
     "classes": None, "diagnosis": diagnose(W, S, Y, **SIZES),
 }  # fmt: skip

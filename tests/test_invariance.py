@@ -15,6 +15,7 @@ from w2s_utils.principal import principal_coordinates
 from w2s_utils.probes import fit_ridge, probe_sweep
 from w2s_utils.simulation import inputs
 from w2s_utils.softmax import class_probabilities, fit_softmax
+from w2s_utils.splits import Splits
 from w2s_utils.theory import exact, phases
 
 few = settings(max_examples=20, deadline=None)
@@ -67,7 +68,7 @@ def test_sweep_under_signs_and_order_of_the_columns(seed):
     rng, X, S, y = drawn(seed)
 
     def errors(W, S, sign):
-        options = {"trials": 2, "test_size": 9, "seed": 1}
+        options = {"splits": Splits(2, 9, 1)}
         frame = probe_sweep(W, S, {0: lambda rng: sign * y}, sign * y, [(12, 25)], **options)
         return frame[list(MODELS)].to_numpy()
 

@@ -16,6 +16,7 @@ from w2s_utils.pair import GaussianPair, Geometry
 from w2s_utils.probes import fit_ridge, probe_sweep
 from w2s_utils.simulation import inputs
 from w2s_utils.softmax import class_probabilities, fit_softmax, softmax_sweep
+from w2s_utils.splits import Splits
 from w2s_utils.theory import bounds, exact, phases, ridge
 
 EPS = np.finfo(float).eps
@@ -122,7 +123,7 @@ def test_dependent_columns_get_the_least_norm(extra):
 
 def swept(weak, strong, y):
     frame = probe_sweep(
-        weak, strong, {0: lambda rng: y}, y, [(12, 20), (3, 20)], trials=2, test_size=10, seed=0
+        weak, strong, {0: lambda rng: y}, y, [(12, 20), (3, 20)], splits=Splits(2, 10, 0)
     )
     return frame[list(MODELS)].to_numpy()
 
@@ -177,7 +178,7 @@ FREE_OF_UNITS = {
     "sweep": lambda X, S, y, Y, u: swept(X, S, y),
     "softmax": lambda X, S, y, Y, u: fit_softmax(X, Y, 1e-3 * u**2) * u,
     "softmax_sweep": lambda X, S, y, Y, u: softmax_sweep(
-        X, S, lambda rng: Y, Y, [(20, 20)], trials=1, test_size=9, seed=0, ridge=1e-2 * u**2
+        X, S, lambda rng: Y, Y, [(20, 20)], splits=Splits(1, 9, 0), ridge=1e-2 * u**2
     )[list(MODELS)].to_numpy(),
     "spectrum": lambda X, S, y, Y, u: measure.spectrum(X) / u / u,
     "intrinsic": lambda X, S, y, Y, u: measure.intrinsic_dimension(X, 0.8),

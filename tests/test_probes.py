@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from w2s_utils import _gram, probes
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.pair import GaussianPair
-from w2s_utils.probes import fit_ridge, probe_sweep, risks_at, splits, sweep_teachers
+from w2s_utils.probes import fit_ridge, probe_sweep, risks_at, sweep_teachers
+from w2s_utils.splits import Splits
 from w2s_utils.subspaces import random_basis
 from w2s_utils.theory.exact import expected_risks
 
@@ -125,14 +126,14 @@ def ill_conditioned(rows, columns, condition, seed):
     return X @ random_basis(columns, columns, rng)
 
 
-def naive_sweep(W, S, labels, f, grid, trials, test_size, seed, ridge):
+def naive_sweep(W, S, labels, f, grid, splits, ridge):
     """Refit every model at every point, as the definition has it."""
     records = []
-    for trial, child in enumerate(np.random.SeedSequence(seed).spawn(trials)):
+    for trial, child in enumerate(np.random.SeedSequence(splits.seed).spawn(splits.trials)):
         rng = np.random.default_rng(child)
         order = rng.permutation(len(f))
         drawn = {level: draw(rng) for level, draw in labels.items()}
-        test, pool = order[:test_size], order[test_size:]
+        test, pool = order[: splits.test_size], order[splits.test_size :]
         for n, N in grid:
             labelled, unlabelled = pool[:n], pool[-N:]
             every = np.concatenate([labelled, unlabelled])
@@ -161,7 +162,7 @@ def test_sweep_against_refitting_every_model(condition, ridge):
     rng = np.random.default_rng(3)
     f = W @ rng.standard_normal(40) + S @ rng.standard_normal(50) + rng.standard_normal(700)
     labels = {"few": noisy(f, 2.0), "many": noisy(f, 0.1), "all": lambda rng: f}
-    settings = {"trials": 2, "test_size": 150, "seed": 4, "ridge": ridge}
+    settings = {"splits": Splits(2, 150, 4), "ridge": ridge}
     fast = probe_sweep(W, S, labels, f, GRID, **settings)
     naive = naive_sweep(W, S, labels, f, GRID, **settings)
     pd.testing.assert_frame_equal(fast, naive, rtol=1e-6)
@@ -172,7 +173,7 @@ def test_teachers_swept_together_and_one_by_one():
     teachers = {"narrow": W[:, :5], "deficient": np.column_stack([W, W[:, 0]]), "wide": W}
     labels = {1: noisy(f, 0.5), 2: noisy(f, 0.1)}
     arguments = (labels, f, [(60, 120), (5, 40), (20, 6)])
-    settings = {"trials": 2, "test_size": 50, "seed": 6}
+    settings = {"splits": Splits(2, 50, 6)}
     together = sweep_teachers(teachers, S, *arguments, **settings)
     for name, weak in teachers.items():
         alone = probe_sweep(weak, S, *arguments, **settings)
@@ -186,7 +187,7 @@ def test_sweep_of_deficient_features():
     _, W, S, f = gaussian_task(rows=300)
     W = np.column_stack([W, W[:, 0], np.zeros(300)])
     S = np.column_stack([S, S[:, 1], np.zeros(300)])
-    settings = {"trials": 1, "test_size": 50, "seed": 5, "ridge": 0}
+    settings = {"splits": Splits(1, 50, 5), "ridge": 0}
     labels, grid = {1: noisy(f, 0.5)}, [(100, 120), (5, 6)]
     fast = probe_sweep(W, S, labels, f, grid, **settings)
     naive = naive_sweep(W, S, labels, f, grid, **settings)
@@ -197,7 +198,7 @@ def test_normal_equations_are_needed_and_their_limit_too(monkeypatch):
     """Well-conditioned fits never reach `fit_ridge`; without the limit, others would be wrong."""
     _, W, S, f = gaussian_task(rows=300)
     arguments = ({1: noisy(f, 0.5)}, f, [(100, 120), (5, 4)])
-    settings = {"trials": 1, "test_size": 50, "seed": 6}
+    settings = {"splits": Splits(1, 50, 6)}
     with monkeypatch.context() as patch:
         patch.setattr(probes, "fit_ridge", None)
         probe_sweep(W, S, *arguments, **settings)
@@ -213,7 +214,7 @@ def test_sweep_ignores_rotations_and_orders_of_the_columns(ridge):
     _, W, S, f = gaussian_task(rows=300)
     rng = np.random.default_rng(8)
     arguments = ({1: noisy(f, 0.5)}, f, [(5, 40), (60, 40), (60, 120)])
-    settings = {"trials": 2, "test_size": 50, "seed": 9, "ridge": ridge}
+    settings = {"splits": Splits(2, 50, 9), "ridge": ridge}
     one = probe_sweep(W, S, *arguments, **settings)
     two = probe_sweep(W @ random_basis(8, 8, rng), S[:, ::-1], *arguments, **settings)
     pd.testing.assert_frame_equal(one, two, rtol=1e-9)
@@ -223,7 +224,7 @@ def test_ridgeless_sweep_ignores_invertible_maps_of_the_features():
     _, W, S, f = gaussian_task(rows=300)
     rng = np.random.default_rng(10)
     arguments = ({1: noisy(f, 0.5)}, f, [(60, 40), (60, 120)])
-    settings = {"trials": 1, "test_size": 50, "seed": 11}
+    settings = {"splits": Splits(1, 50, 11)}
     one = probe_sweep(W, S, *arguments, **settings)
     two = probe_sweep(W @ rng.standard_normal((8, 8)), 1e6 * S, *arguments, **settings)
     pd.testing.assert_frame_equal(one, two, rtol=1e-7)
@@ -235,7 +236,7 @@ def test_mean_errors_match_the_exact_risks():
     for seed in range(300):
         pair, W, S, f = gaussian_task(rows=300, seed=seed)
         labels = {1: noisy(f, 0.5)}
-        frame = probe_sweep(W, S, labels, f, grid, trials=1, test_size=200, seed=seed)
+        frame = probe_sweep(W, S, labels, f, grid, splits=Splits(1, 200, seed))
         frames.append(frame.assign(trial=seed))
     for n, N in grid:
         measured, expected = risks_at(pd.concat(frames), n, N), expected_risks(pair, n, N)
@@ -248,7 +249,7 @@ def test_labels_of_the_unlabelled_set_reach_the_ceiling_only():
     order = np.random.default_rng(np.random.SeedSequence(3).spawn(1)[0]).permutation(200)
     spoiled = np.where(np.isin(np.arange(200), order[-60:]), 1e6, f)
     labels = {"clean": lambda rng: f, "spoiled": lambda rng: spoiled}
-    frame = probe_sweep(W, S, labels, f, [(40, 60)], trials=1, test_size=50, seed=3)
+    frame = probe_sweep(W, S, labels, f, [(40, 60)], splits=Splits(1, 50, 3))
     clean, dirty = (risks_at(frame, 40, 60, level) for level in labels)
     for model in ("weak", "student", "baseline"):
         assert clean[model] == dirty[model]
@@ -257,7 +258,7 @@ def test_labels_of_the_unlabelled_set_reach_the_ceiling_only():
 
 def test_a_seed_fixes_the_result_and_points_do_not_disturb_one_another():
     _, W, S, f = gaussian_task(rows=300)
-    settings = {"trials": 2, "test_size": 50, "seed": 4}
+    settings = {"splits": Splits(2, 50, 4)}
     one = probe_sweep(W, S, {1: noisy(f, 0.5)}, f, [(30, 40)], **settings)
     two = probe_sweep(W, S, {1: noisy(f, 0.5)}, f, [(50, 90), (30, 40)], **settings)
     np.testing.assert_allclose(
@@ -273,14 +274,7 @@ def test_a_seed_fixes_the_result_and_points_do_not_disturb_one_another():
         ({"labels": {}}, "at least one level"),
         ({"grid": [(0, 10)]}, "n and N must exceed zero = 0, got 0"),
         ({"grid": [(10.5, 10)]}, "whole numbers"),
-        ({"trials": 0}, "trials must exceed zero"),
-        ({"trials": 1.5}, "trials must hold whole numbers"),
-        ({"trials": np.nan}, "trials must be finite"),
-        ({"trials": [1, 2]}, "trials must be one whole number"),
-        ({"test_size": 0}, "test_size must exceed zero"),
-        ({"test_size": 0.2}, "test_size must hold whole numbers"),
-        ({"seed": -1}, "seed must be a whole number >= 0, got -1"),
-        ({"seed": None}, "seed must be a whole number >= 0, got None"),
+        ({"splits": Splits(1, 71, 0)}, r"got 71 \+ 10 \+ 20 = 101"),
         ({"grid": [(10,)]}, r"grid must hold points \(n, N\), got \[\(10,\)\]"),
         ({"ridge": -1.0}, "ridge must be finite and >= 0"),
         ({"strong": np.ones((99, 2))}, "strong has 99"),
@@ -293,54 +287,20 @@ def test_bad_sweeps_are_refused(changed, message):
     _, W, S, f = gaussian_task(rows=100)
     good = {"weak": W, "strong": S, "labels": {1: noisy(f, 1)}, "target": f, "grid": [(10, 20)]}
     with pytest.raises(ValueError, match=message):
-        probe_sweep(**{**good, "trials": 1, "test_size": 50, "seed": 0, **changed})
+        probe_sweep(**{**good, "splits": Splits(1, 50, 0), **changed})
 
 
 def test_points_and_levels_that_are_not_there_are_refused():
     _, W, S, f = gaussian_task(rows=100)
     labels = {"few": noisy(f, 1), "many": noisy(f, 0.1)}
-    frame = probe_sweep(W, S, labels, f, [(10, 20)], trials=2, test_size=50, seed=0)
+    frame = probe_sweep(W, S, labels, f, [(10, 20)], splits=Splits(2, 50, 0))
     with pytest.raises(ValueError, match="no point n = 11, N = 20"):
         risks_at(frame, 11, 20, "few")
     with pytest.raises(ValueError, match=r"level must be one of \['few', 'many'\], got None"):
         risks_at(frame, 10, 20)
 
 
-def test_splits_are_those_of_the_sweep():
-    _, W, S, f = gaussian_task(rows=100)
-    frame = probe_sweep(W, S, {1: noisy(f, 1)}, f, [(20, 30)], trials=2, test_size=40, seed=7)
-    for trial, (test, pool, rng) in enumerate(splits(100, test_size=40, trials=2, seed=7)):
-        assert sorted([*test, *pool]) == list(range(100))
-        labels = noisy(f, 1)(rng)
-        teacher = fit_ridge(W[pool[:20]], labels[pool[:20]])
-        error = np.mean((W[test] @ teacher - f[test]) ** 2)
-        assert frame.loc[trial, "weak"] == pytest.approx(error)
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"trials": 0}, "trials must exceed zero"),
-        ({"trials": -1}, "trials must exceed zero"),
-        ({"test_size": 0}, "test_size must exceed zero"),
-        ({"test_size": 100}, "test_size must be below the 100 rows, got 100"),
-        ({"seed": 0.5}, "seed must be a whole number"),
-    ],
-)
-def test_bad_splits_are_refused(changed, message):
-    with pytest.raises(ValueError, match=message):
-        list(splits(100, **{"trials": 2, "test_size": 40, "seed": 7} | changed))
-
-
-def test_whole_floats_are_whole_numbers():
-    _, W, S, f = gaussian_task(rows=100)
-    arguments = (W, S, {1: noisy(f, 1)}, f)
-    one = probe_sweep(*arguments, [(10, 20)], trials=2, test_size=50, seed=0)
-    two = probe_sweep(*arguments, [[10.0, 20.0]], trials=2.0, test_size=50.0, seed=0)
-    pd.testing.assert_frame_equal(one, two)
-
-
 def test_no_teacher_is_refused():
     _, _, S, f = gaussian_task(rows=100)
     with pytest.raises(ValueError, match="teachers must hold at least one"):
-        sweep_teachers({}, S, {1: noisy(f, 1)}, f, [(10, 20)], trials=1, test_size=50, seed=0)
+        sweep_teachers({}, S, {1: noisy(f, 1)}, f, [(10, 20)], splits=Splits(1, 50, 0))

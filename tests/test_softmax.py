@@ -7,6 +7,7 @@ from w2s_utils import softmax as probes
 from w2s_utils.metrics import MODELS
 from w2s_utils.probes import risks_at
 from w2s_utils.softmax import class_probabilities, fit_softmax, softmax_sweep
+from w2s_utils.splits import Splits
 
 
 def problem(seed, n=40, d=3, K=3):
@@ -163,7 +164,7 @@ def test_bad_input_is_refused(arguments, message):
         fit_softmax(*arguments)
 
 
-def grid(points=((60, 100),), trials=3, test_size=40, **changes):
+def grid(points=((60, 100),), seed=1, **changes):
     rng = np.random.default_rng(10)
     S = rng.standard_normal((200, 4))
     target = class_probabilities(S, np.outer(np.ones(4), [-0.5, 0.5]))
@@ -172,8 +173,8 @@ def grid(points=((60, 100),), trials=3, test_size=40, **changes):
         return np.eye(2)[(rng.random(200) < target[:, 1]).astype(int)]
 
     inputs = {"weak": S[:, :3], "strong": S, "target": target, "draw_labels": draw_labels}
-    settings = {"grid": points, "trials": trials, "test_size": test_size}
-    return softmax_sweep(**(inputs | settings | {"seed": 1, "ridge": 1e-6} | changes))
+    settings = {"grid": points, "splits": Splits(3, 40, seed), "ridge": 1e-6}
+    return softmax_sweep(**(inputs | settings | changes))
 
 
 def test_a_trial_of_the_grid_step_by_step():
@@ -210,12 +211,7 @@ def test_grid_has_a_row_a_point_trial_and_measure_and_repeats_with_its_seed():
         ({"target": np.ones((200, 2))}, "target must have probabilities"),
         ({"weak": np.ones((199, 2))}, "weak has 199, strong has 200"),
         ({"grid": []}, "at least one point"),
-        ({"trials": 0}, "trials must exceed zero"),
-        ({"trials": -1}, "trials must exceed zero"),
-        ({"trials": np.nan}, "trials must be finite"),
-        ({"test_size": 0}, "test_size must exceed zero"),
-        ({"test_size": 200}, r"got 200 \+ 60 \+ 100 = 360"),
-        ({"seed": -1}, "seed must be a whole number"),
+        ({"splits": Splits(3, 200, 1)}, r"got 200 \+ 60 \+ 100 = 360"),
         ({"draw_labels": lambda rng: np.eye(2)[[0] * 100]}, r"shape \(200, 2\), got \(100, 2\)"),
         ({"draw_labels": lambda rng: np.eye(3)[[0] * 200]}, r"shape \(200, 2\), got \(200, 3\)"),
         ({"draw_labels": lambda rng: np.ones((200, 2))}, "labels must have probabilities"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -186,24 +185,3 @@ def ridges(values: ArrayLike, name: str) -> Array:
     if np.any(penalties < 0):
         raise ValueError(f"{name} must be >= 0, got {penalties.min():.3g}.")
     return penalties
-
-
-def grid_points(
-    grid: Iterable[tuple[int, int]], test_size: int, rows: int
-) -> list[tuple[int, int]]:
-    """Return the points (n, N) of a sweep, none of which may need more than the given rows."""
-    points = list(grid)
-    if not points:
-        raise ValueError("grid must hold at least one point (n, N).")
-    count(test_size, "test_size")
-    sizes = sample_size(points, "n and N", 0, "zero")
-    if sizes.shape[1:] != (2,):
-        raise ValueError(f"grid must hold points (n, N), got {points!r}.")
-    points = [(int(n), int(N)) for n, N in sizes]
-    for n, N in points:
-        if test_size + n + N > rows:
-            raise ValueError(
-                f"test_size + n + N must not exceed the {rows} rows, "
-                f"got {test_size} + {n} + {N} = {test_size + n + N}."
-            )
-    return points

@@ -6,17 +6,17 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import linalg
 from scipy.linalg import lapack
 
 from w2s_utils._gram import safe_factor
-from w2s_utils._validate import Array, count, grid_points, real_array, same_rows, seeded
+from w2s_utils._validate import Array, real_array, same_rows
 from w2s_utils.metrics import MODELS, Risks
+from w2s_utils.splits import Rows, Splits
 
 MIN_COLUMN_SHARE = 1e-8  # of the longest column's length
 
-Rows = NDArray[np.int64]
 Columns = Callable[[Rows], Array]
 
 
@@ -77,15 +77,12 @@ def probe_sweep(
     labels: Mapping[Hashable, Callable[[np.random.Generator], ArrayLike]],
     target: ArrayLike,
     grid: Iterable[tuple[int, int]],
-    *,
-    trials: int,
-    test_size: int,
-    seed: int,
+    splits: Splits,
     ridge: float = 0.0,
 ) -> pd.DataFrame:
     r"""Test errors of teacher, student, baseline and ceiling at each (n, N) and noise level.
 
-    A trial shuffles the rows, draws labels of every level, and sets `test_size` rows aside. Of the
+    A trial shuffles the rows, draws labels of every level, and sets the test set aside. Of the
     rest the first n rows are the labelled set and the last N the unlabelled set, so that within a
     trial all points and levels share their data as far as they can.
 
@@ -101,12 +98,8 @@ def probe_sweep(
         Values the test error is measured against.
     grid : iterable of (n, N)
         Sample sizes.
-    trials : int
-        Number of splits.
-    test_size : int
-        Rows of the test set.
-    seed : int
-        Trial t uses the t-th child of this seed (see `splits`).
+    splits : Splits
+        The trials and their test sets.
     ridge : float
         Penalty of all four probes (see `fit_ridge`).
 
@@ -130,18 +123,7 @@ def probe_sweep(
     square the condition number. Where, with columns scaled to unit length, it exceeds 1e8, or the
     columns' lengths differ by more than `MIN_COLUMN_SHARE`, the fit is left to `fit_ridge` itself.
     """
-    found = sweep_teachers(
-        {"": weak},
-        strong,
-        labels,
-        target,
-        grid,
-        trials=trials,
-        test_size=test_size,
-        seed=seed,
-        ridge=ridge,
-    )
-    return found[""]
+    return sweep_teachers({"": weak}, strong, labels, target, grid, splits, ridge)[""]
 
 
 def sweep_teachers(
@@ -150,10 +132,7 @@ def sweep_teachers(
     labels: Mapping[Hashable, Callable[[np.random.Generator], ArrayLike]],
     target: ArrayLike,
     grid: Iterable[tuple[int, int]],
-    *,
-    trials: int,
-    test_size: int,
-    seed: int,
+    splits: Splits,
     ridge: float = 0.0,
 ) -> dict[str, pd.DataFrame]:
     """Run `probe_sweep` for several teachers of one student, whose rows are read only once.
@@ -162,7 +141,7 @@ def sweep_teachers(
     ----------
     teachers : mapping of str to (M, d_w) array_like
         Weak features by name; d_w may differ.
-    strong, labels, target, grid, trials, test_size, seed, ridge
+    strong, labels, target, grid, splits, ridge
         As in `probe_sweep`. All teachers get the same splits and labels.
 
     Returns
@@ -180,16 +159,15 @@ def sweep_teachers(
     S, f = real_array(strong, "strong", 2), real_array(target, "target", 1)
     rows = same_rows(**{titles[name]: W for name, W in weak.items()}, strong=S, target=f)
     _check_ridge(ridge)
-    points = grid_points(grid, test_size, rows)
+    points = splits.points(grid, rows)
     if not weak:
         raise ValueError("teachers must hold at least one.")
     if not labels:
         raise ValueError("labels must hold at least one level.")
-    trials = count(trials, "trials")
     errors: dict[str, dict[str, list[Array]]] = {
         name: {model: [] for model in MODELS} for name in weak
     }
-    for test, pool, rng in splits(rows, test_size, trials, seed):
+    for test, pool, rng in splits.of(rows):
         drawn = [real_array(draw(rng), f"labels of level {k!r}", 1) for k, draw in labels.items()]
         for level, y in zip(labels, drawn, strict=True):
             same_rows(**{"target": f, f"labels of level {level!r}": y})
@@ -201,40 +179,18 @@ def sweep_teachers(
                 off = np.mean((predictions - f[test, None]) ** 2, axis=0)
                 errors[name][model].append(off)
     index = pd.DataFrame(
-        [(n, N, trial, level) for trial in range(trials) for n, N in points for level in labels],
+        [
+            (n, N, trial, level)
+            for trial in range(splits.trials)
+            for n, N in points
+            for level in labels
+        ],
         columns=["n", "N", "trial", "level"],
     )
     return {
         name: index.assign(**{model: np.concatenate(of) for model, of in by_model.items()})
         for name, by_model in errors.items()
     }
-
-
-def splits(
-    rows: int, test_size: int, trials: int, seed: int
-) -> Iterator[tuple[Rows, Rows, np.random.Generator]]:
-    """Yield the test rows and the other rows of each trial of `probe_sweep`.
-
-    Parameters
-    ----------
-    rows, test_size, trials, seed : int
-        Number of inputs, and the arguments of `probe_sweep`.
-
-    Yields
-    ------
-    test : (test_size,) ndarray
-    pool : (rows - test_size,) ndarray
-        The labelled set is taken from its beginning, the unlabelled set from its end.
-    rng : numpy Generator
-        For the labels of the trial.
-    """
-    trials, test_size = count(trials, "trials"), count(test_size, "test_size")
-    if test_size >= rows:
-        raise ValueError(f"test_size must be below the {rows} rows, got {test_size}.")
-    for child in seeded(seed).spawn(trials):
-        rng = np.random.default_rng(child)
-        order = rng.permutation(rows)
-        yield order[:test_size], order[test_size:], rng
 
 
 def risks_at(frame: pd.DataFrame, n: int, N: int, level: Hashable = None) -> Risks:

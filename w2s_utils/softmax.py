@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 from scipy.special import softmax
 
-from w2s_utils._validate import Array, grid_points, real_array, same_rows
-from w2s_utils.probes import splits
+from w2s_utils._validate import Array, real_array, same_rows
+from w2s_utils.splits import Splits
 
 _STEPS = 100  # about ten are needed, or halvings of a step; a bound all the same
 _DECREMENT = (
@@ -121,18 +121,14 @@ def softmax_sweep(
     draw_labels: Callable[[np.random.Generator], Array],
     target: ArrayLike,
     grid: Iterable[tuple[int, int]],
-    *,
-    trials: int,
-    test_size: int,
-    seed: int,
+    splits: Splits,
     ridge: float,
 ) -> pd.DataFrame:
     """Errors and accuracies of the four models as softmax probes at each (n, N).
 
     The student and its teacher meet only in the teacher's class probabilities, which are the
-    student's labels. Splits are those of `probes.probe_sweep`: a trial shuffles the rows,
-    draws labels and sets `test_size` rows aside; of the rest the first n are labelled and the last
-    N are not.
+    student's labels. As in `probes.probe_sweep`, of a trial's rows beside the test set the first
+    n are labelled and the last N are not.
 
     Parameters
     ----------
@@ -146,12 +142,8 @@ def softmax_sweep(
         Class probabilities that the test error is measured against.
     grid : iterable of (n, N)
         Sample sizes.
-    trials : int
-        Number of splits.
-    test_size : int
-        Rows of the test set.
-    seed : int
-        Trial t uses the t-th child of this seed.
+    splits : Splits
+        The trials and their test sets.
     ridge : float
         Penalty of all four probes (see `fit_softmax`).
 
@@ -172,9 +164,9 @@ def softmax_sweep(
     W, S = real_array(weak, "weak", 2), real_array(strong, "strong", 2)
     target = _probability_rows(target, "target")
     rows = same_rows(weak=W, strong=S, target=target)
-    points = grid_points(grid, test_size, rows)
+    points = splits.points(grid, rows)
     records = []
-    for trial, (test, pool, rng) in enumerate(splits(rows, test_size, trials, seed)):
+    for trial, (test, pool, rng) in enumerate(splits.of(rows)):
         labels = _probability_rows(draw_labels(rng), "labels")
         if labels.shape != target.shape:
             raise ValueError(

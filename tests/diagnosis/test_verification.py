@@ -7,6 +7,7 @@ from w2s_utils.diagnosis import diagnose, verify
 from w2s_utils.measure import intrinsic_dimension, top_eigenspace
 from w2s_utils.metrics import MODELS, mean, opr, pgr
 from w2s_utils.probes import probe_sweep, risks_at
+from w2s_utils.splits import Splits
 from w2s_utils.tasks import human_raters
 
 
@@ -22,7 +23,7 @@ def test_measured_beside_predicted(noise_variance):
     assert np.all(np.abs(settled["measured"] / settled["predicted"] - 1) < 0.1)
     pgr_rows = found.query("quantity == 'pgr' and n == 200")
     assert np.all(np.abs(pgr_rows["measured"] - pgr_rows["predicted"]) < 0.1)
-    frame = probe_sweep(W, S, {0: lambda _: y}, y, [(200, 40)], trials=20, test_size=600, seed=1)
+    frame = probe_sweep(W, S, {0: lambda _: y}, y, [(200, 40)], splits=Splits(20, 600, 1))
     risks = risks_at(frame, 200, 40)
     paired = mean(risks.weak - risks.student)
     gain = found.query("n == 200 and N == 40 and quantity == 'gain'").iloc[0]
@@ -77,7 +78,7 @@ def test_sentence_teachers_are_predicted_and_ranked():
         d = diagnose(teacher, student, y, n=400, N=2000, noise_variance=noise, energy=0.95)
         W, S = (top_eigenspace(X, intrinsic_dimension(X, 0.95)) for X in (teacher, student))
         frame = probe_sweep(W, S, {1: draw}, data.target, [(400, 2000)],
-                            trials=8, test_size=800, seed=1)  # fmt: skip
+                            splits=Splits(8, 800, 1))  # fmt: skip
         risks = risks_at(frame, 400, 2000)
         measured = pgr(risks).value, risks.student.mean(), opr(risks).value
         predicted = (band.value[0, 0] for band in (d.pgr, d.risk["student"], d.opr))

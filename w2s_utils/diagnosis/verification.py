@@ -14,6 +14,7 @@ from w2s_utils.diagnosis.moments import Rows
 from w2s_utils.measure.spectrum import eigen_directions, energy_directions
 from w2s_utils.metrics import MODELS, Risks, mean, opr, pgr
 from w2s_utils.probes import probe_sweep, risks_at
+from w2s_utils.splits import Splits
 
 
 def verify(
@@ -75,6 +76,7 @@ def verify(
         _retained(X, name, d, diagnosis.energy)
         for X, name, d in ((weak, "weak", diagnosis.d_w), (strong, "strong", diagnosis.d_s))
     )
+    splits = Splits(trials, test_size, seed)
     frames = [
         probe_sweep(
             W,
@@ -82,10 +84,8 @@ def verify(
             {0: lambda _, column=column: column},  # type: ignore[misc]
             column,
             points,
-            trials=trials,
-            test_size=test_size,
-            seed=seed,
-            ridge=diagnosis.ridge,
+            splits,
+            diagnosis.ridge,
         )
         for column in y.T
     ]
