@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
 from importlib.util import resolve_name
 from io import BytesIO
 from itertools import accumulate
@@ -181,6 +182,14 @@ def code(module: str) -> str:
     # The packages around them run too, but what they offer beside is not used.
     around = {part for name in sources for part in accumulate(name.split("."), "{}.{}".format)}
     return digest({name: _source(name) for name in around})
+
+
+def packages() -> list[str]:
+    """Names and versions of all installed packages, in order."""
+    found = (
+        package.metadata for package in metadata.distributions()
+    )  # read once, not for each field
+    return sorted(f"{about['Name']}=={about['Version']}" for about in found)
 
 
 def _source(module: str) -> Path | None:

@@ -33,7 +33,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import metadata
 from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -41,7 +40,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
-from w2s_utils._files import read_json, write_atomically
+from w2s_utils._files import packages, read_json, write_atomically
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -446,9 +445,8 @@ def environment_key() -> str:
     The hashes of the data are written in these sources and in the manifests of what is shipped, so
     they count too.
     """
-    installed = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
     sources = [_tree_digest(PACKAGE, pattern) for pattern in ("*.py", "*.json")]
-    return _digest(sys.version, installed, sources)
+    return _digest(sys.version, packages(), sources)
 
 
 def _tree_digest(folder: Path, pattern: str = "*") -> str:

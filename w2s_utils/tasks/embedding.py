@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils._files import code, digest, kept, require_file
+from w2s_utils._files import code, digest, kept, packages, require_file
 from w2s_utils.tasks import progress
 
 Embed = Callable[[Sequence[Any]], NDArray[np.float32]]
@@ -71,7 +70,7 @@ def fingerprint(name: str, weights: Path | None) -> str:
     """
     files = [] if weights is None else sorted([weights, *weights.rglob("*")])
     contents = [file for file in files if file.is_file()]
-    return digest(name, contents, sorted(f"{d.name}=={d.version}" for d in distributions()))
+    return digest(name, contents, packages())
 
 
 def require(package: str, purpose: str, install: str) -> Any:
