@@ -24,7 +24,7 @@ Z = np.random.default_rng(0).standard_normal((500, 20))
 print(report.text_table(diagnose(Z[:, :12], Z[:, 8:], Z.sum(axis=1))))
 """,
     "text": """
-from w2s_utils.tasks import backbones
+from w2s_utils.features import backbones
 for name in backbones.BACKBONES:
     assert backbones.features(["An extra is installed alone."], name).shape == (1, 384)
 """,
@@ -52,7 +52,7 @@ with sync_playwright() as playwright:
 """,
     "vision": """
 import numpy as np
-from w2s_utils.tasks import efficientnet
+from w2s_utils.features import efficientnet
 image = np.zeros((1, 28, 28, 3), np.uint8)
 assert efficientnet.pooled_outputs(image, ["lite0-3"])["lite0-3"].shape[0] == 1
 """,

@@ -10,8 +10,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from w2s_utils import publish, tasks
-from w2s_utils.tasks import packages, sst2, utkface
-from w2s_utils.tasks.files import read_features, read_labels
+from w2s_utils.features import packages
+from w2s_utils.io.files import read_features, read_labels
+from w2s_utils.tasks import sst2, utkface
 
 
 @pytest.fixture

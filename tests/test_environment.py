@@ -77,7 +77,7 @@ def test_bootstrap_accepts_the_declared_pythons():
 # What is declared and not imported by name, and the file that uses it, with the word it uses.
 USED_OTHERWISE = {
     "axe-playwright-python": ("tests/test_accessibility.py", "axe_playwright_python"),
-    "efficientnet_lite_pytorch": ("w2s_utils/tasks/efficientnet.py", "REQUIRED"),
+    "efficientnet_lite_pytorch": ("w2s_utils/features/efficientnet.py", "REQUIRED"),
     "ipykernel": ("w2s_utils/publish.py", "NATIVE_KERNEL_NAME"),
     "jupyter-book": ("w2s_utils/publish.py", "from jupyter_book.cli.main import main"),
     "mypy": ("bootstrap.py", "mypy"),

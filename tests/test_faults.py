@@ -38,9 +38,9 @@ from nbformat.validator import get_validator
 from tests.test_publish import is_running, make_project, outputs, wait_until, write_notebook
 from w2s_utils import cli, publish, sweeps, tasks
 from w2s_utils._files import write_atomically
+from w2s_utils.features import backbones, embedding, packages
 from w2s_utils.pair import GaussianPair
 from w2s_utils.publish import BuildError, build_book
-from w2s_utils.tasks import backbones, embedding, packages
 
 get_validator(4, 5)  # compiled before the forks, not by each of them
 ODD_NAME = "Bücher & 数 'x'"  # a space, letters that are not ASCII, a quotation mark

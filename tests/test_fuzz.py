@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.tasks.test_files import MATRIX, tensor, write_pt
+from tests.torch_file import MATRIX, tensor, write_pt
 from w2s_utils import cli, pdf, publish, sweeps
-from w2s_utils.tasks import colored_mnist, embedding, packages, sst2, utkface
-from w2s_utils.tasks.files import read_features, read_labels
+from w2s_utils.features import embedding, packages
+from w2s_utils.io.files import read_features, read_labels
+from w2s_utils.tasks import colored_mnist, sst2, utkface
 
 FILES, LINES = 1500, 900  # inputs for each reader, and for the command line
 

@@ -1,7 +1,7 @@
 """Data that attacks: nothing of it runs, nothing grows without bound, nothing becomes markup.
 
-What single readers refuse is tested beside them, in tests/tasks/test_files.py and
-tests/tasks/test_packages.py.
+What single readers refuse is tested beside them, in tests/io/test_files.py and
+tests/features/test_packages.py.
 """
 
 import ast
@@ -22,11 +22,11 @@ from papermill.translators import PythonTranslator
 from tests.test_publish import write_notebook
 from w2s_utils import cli, publish
 from w2s_utils._files import read_array, write_array
+from w2s_utils.features import embedding, packages
+from w2s_utils.features.packages import read_members
 from w2s_utils.io import refusal
+from w2s_utils.io.files import read_features
 from w2s_utils.publish import PublishError, parse_yaml
-from w2s_utils.tasks import embedding, packages
-from w2s_utils.tasks.files import read_features
-from w2s_utils.tasks.packages import read_members
 
 
 class Attack:

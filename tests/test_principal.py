@@ -1,38 +1,12 @@
 import numpy as np
 import pytest
 
-from tests.theory.test_exact import generic_pair
+from tests.known import PAIRS, generic_pair, pair_at
 from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation.wishart import _explicit
-from w2s_utils.subspaces import canonical_angles, pair_with_angles
+from w2s_utils.subspaces import canonical_angles
 from w2s_utils.theory.exact import expected_risks
-
-
-def pair_at(angles, d_w, d_s, dimension=40, seed=0):
-    rng = np.random.default_rng(seed)
-    weak, strong = pair_with_angles(dimension, angles, d_w, d_s, rng)
-    return GaussianPair(weak, strong, rng.standard_normal(dimension), 0.3)
-
-
-PAIRS = {
-    "generic, d_w > d_s": generic_pair(),
-    "generic, d_w < d_s": generic_pair(seed=1, d_w=9, d_s=14, dimension=40),
-    "aligned": GaussianPair.paper(d_sw=50),
-    "0, small, large and 90 degrees": pair_at([0, 0, 1e-6, 0.3, 1.5, np.pi / 2], 9, 6),
-    "the same with d_w < d_s": pair_at([0, 0, 1e-6, 0.3, 1.5, np.pi / 2], 6, 9),
-    "orthogonal": pair_at([np.pi / 2] * 4, 4, 7),
-    "equal": pair_at([0.0] * 5, 5, 5),
-    "weak inside strong": pair_at([0.0] * 3, 3, 8),
-    "strong inside weak": pair_at([0.0] * 3, 8, 3),
-    "one-dimensional": pair_at([0.7], 1, 1),
-    "they fill the space": GaussianPair(
-        np.linalg.qr(np.random.default_rng(1).standard_normal((6, 6)))[0],
-        np.eye(6)[:, :4],
-        np.arange(6.0),
-        1.0,
-    ),
-}
 
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.known import gaussian_task, noisy
 from w2s_utils import _gram, probes
 from w2s_utils.metrics import MODELS, mean
-from w2s_utils.pair import GaussianPair
 from w2s_utils.probes import fit_ridge, probe_sweep, risks_at, sweep_teachers
 from w2s_utils.splits import Splits
 from w2s_utils.subspaces import random_basis
@@ -106,18 +106,6 @@ def test_float16_and_integer_inputs_are_solved_in_float64():
 def test_bad_input_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         fit_ridge(*arguments)
-
-
-def gaussian_task(rows=4000, seed=0):
-    """Features of a known pair, so that the sweep has a known answer."""
-    target = np.random.default_rng(99).standard_normal(16) / 4
-    pair = GaussianPair.aligned(d_w=8, d_s=6, d_sw=2, target=target, noise_variance=0.5)
-    Z = np.random.default_rng(seed).standard_normal((rows, 16))
-    return pair, Z @ pair.weak_basis, Z @ pair.strong_basis, Z @ pair.target
-
-
-def noisy(f, variance):
-    return lambda rng: f + np.sqrt(variance) * rng.standard_normal(len(f))
 
 
 def ill_conditioned(rows, columns, condition, seed):

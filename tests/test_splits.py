@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.test_probes import gaussian_task, noisy
+from tests.known import gaussian_task, noisy
 from w2s_utils.probes import fit_ridge, probe_sweep
 from w2s_utils.splits import Splits
 

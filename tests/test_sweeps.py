@@ -11,30 +11,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from tests.simulation.test_simulation import as_matrix
-from tests.theory.test_exact import generic_pair
+from tests.known import as_matrix
+from tests.small_sweep import BLOCKS, GRID, PAIRS, POINTS, assert_identical, finished
 from w2s_utils import metrics, sweeps
 from w2s_utils.cli import app
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.publish import PublishError
 from w2s_utils.theory.exact import expected_risks
-
-PAIRS = {
-    "generic": generic_pair(),
-    "aligned": GaussianPair.aligned(
-        d_w=6, d_s=4, d_sw=2, target=np.ones(9) / 20, noise_variance=0.5
-    ),
-}
-POINTS = [(40, 30), (60, 30), (8, 30)]  # the last is below interpolation
-GRID = {"pairs": PAIRS, "points": POINTS, "trials": 230, "seed": 3}
-BLOCKS = 2 * 3 * 3  # of 100, 100 and 30 trials
-
-
-def assert_identical(one, two):
-    assert set(one.risks) == set(two.risks)
-    for cell, risks in one.risks.items():
-        np.testing.assert_array_equal(as_matrix(risks), as_matrix(two.risks[cell]))
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +81,9 @@ def test_number_of_blas_threads_changes_nothing():
 # --- Interruptions --------------------------------------------------------------------------------
 
 
-def finished(folder):
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npy")}
-
-
 def test_a_killed_sweep_resumes_to_the_same_bits(reference, tmp_path):
     code = (
-        "import os, signal, sys; from tests.test_sweeps import BLOCKS, GRID;"
+        "import os, signal, sys; from tests.small_sweep import BLOCKS, GRID;"
         "from w2s_utils import sweeps;"
         "die = lambda done, _: done == BLOCKS // 2 and os.kill(os.getpid(), signal.SIGKILL);"
         "sweeps.run(**GRID, checkpoints=sys.argv[1], progress=die)"

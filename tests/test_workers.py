@@ -18,7 +18,7 @@ import psutil
 import pytest
 from distributed import Client, LocalCluster
 
-from tests.test_sweeps import BLOCKS, GRID, assert_identical, finished
+from tests.small_sweep import BLOCKS, GRID, assert_identical, finished
 from w2s_utils import _files, _workers, sweeps
 from w2s_utils._workers import WorkerError
 
@@ -256,7 +256,7 @@ def test_a_process_of_this_machine_is_lost(tmp_path, monkeypatch, reference):
 def test_what_works_for_a_killed_sweep_ends_with_it(tmp_path):
     """Its processes, and what they keep in temporary folders."""
     code = (
-        "import os, psutil, sys; from functools import partial; from tests.test_sweeps import GRID;"
+        "import os, psutil, sys; from functools import partial; from tests.small_sweep import GRID;"
         "from w2s_utils import _workers, sweeps; _workers.cpu_count = lambda: 2;"
         "pool = _workers.get_reusable_executor;"
         "_workers.get_reusable_executor = partial(pool, timeout=3600)\n"  # they do not idle out

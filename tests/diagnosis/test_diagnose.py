@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from tests.diagnosis.test_prediction import generic_pair, sample
+from w2s_utils._progress import Watched
 from w2s_utils.diagnosis import diagnose
 from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
-from w2s_utils.tasks.progress import Watched
 from w2s_utils.theory import exact
 from w2s_utils.theory.phases import winning_N
 

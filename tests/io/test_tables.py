@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from w2s_utils.io import refusal
+from w2s_utils.io.files import open_features, read_features, read_labels, read_replicates
 from w2s_utils.io.tables import columns_of
-from w2s_utils.tasks.files import open_features, read_features, read_labels, read_replicates
 
 MATRIX = np.arange(12.0).reshape(4, 3)
 
@@ -197,7 +197,7 @@ def test_one_long_name_does_not_make_all_names_long(tmp_path):
     path = tmp_path / "y.csv"
     path.write_text("kind\n" + "a\nb\n" * 20_000 + 2 * ("x" * 100_000 + "\n"))
     code = (
-        "import sys; from w2s_utils.tasks.files import read_labels;"
+        "import sys; from w2s_utils.io.files import read_labels;"
         "from w2s_utils.diagnosis import labels;"
         "known = labels.read_labels(read_labels(sys.argv[1], names=True), None);"
         "known = labels.read_labels(['a', 'b'] * 20_000 + ['x' * 100_000], None);"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.theory.test_exact import generic_pair
+from tests.known import generic_pair
 from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import inputs, simulate, simulate_inputs

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.simulation.test_simulation import as_matrix
-from tests.theory.test_exact import generic_pair
+from tests.known import as_matrix, generic_pair
 from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
 from w2s_utils.probes import fit_ridge

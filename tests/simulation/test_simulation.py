@@ -2,14 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.theory.test_exact import generic_pair
-from w2s_utils.metrics import Risks
+from tests.known import as_matrix, generic_pair
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import simulate
-
-
-def as_matrix(risks: Risks):
-    return np.column_stack([*risks])
 
 
 @pytest.fixture(scope="module", params=["population", "transductive"])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.test_principal import PAIRS
+from tests.known import PAIRS
 from w2s_utils.metrics import mean
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import simulate, simulate_teacher_student

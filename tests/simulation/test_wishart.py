@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.simulation.test_simulation import as_matrix
-from tests.test_principal import PAIRS, pair_at
+from tests.known import PAIRS, as_matrix, pair_at
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import simulate

@@ -3,9 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from w2s_utils.features.packages import fetch
 from w2s_utils.tasks import human_raters
 from w2s_utils.tasks.human_raters import RATINGS, SENTENCES, HumanRaters
-from w2s_utils.tasks.packages import fetch
 
 
 @pytest.fixture(scope="module")

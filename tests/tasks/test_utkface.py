@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pytest
 
+from w2s_utils.features.embedding import BATCH, embed_all, fingerprint
 from w2s_utils.tasks import utkface
-from w2s_utils.tasks.embedding import BATCH, embed_all, fingerprint
 
 Image = pytest.importorskip("PIL.Image")
 

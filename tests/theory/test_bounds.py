@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
+from tests.known import scanned_pair
 from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
-from w2s_utils.subspaces import pair_with_angles, random_basis
+from w2s_utils.subspaces import random_basis
 from w2s_utils.theory.bounds import (
     bounds_hold,
     opr_lower_bound,
@@ -16,24 +17,6 @@ from w2s_utils.theory.bounds import (
     required_N,
 )
 from w2s_utils.theory.exact import expected_risks, student_terms
-
-
-def scanned_pair(seed):
-    """Random dimensions, canonical angles, target and noise, over many orders of magnitude."""
-    rng = np.random.default_rng(seed)
-    d_w, d_s = (int(d) for d in rng.integers(1, 15, 2))
-    D = d_w + d_s + int(rng.integers(5))
-    weak, strong = np.eye(D)[:, :d_w], np.eye(D)[:, d_w - int(rng.integers(min(d_w, d_s) + 1)) :]
-    strong = strong[:, :d_s]
-    if seed % 2:
-        angles = rng.uniform(0, rng.choice([0.01, np.pi / 2]), min(d_w, d_s))
-        weak, strong = pair_with_angles(D, angles, d_w, d_s, rng)
-    sizes = 10.0 ** rng.uniform(-3, 2, 3)
-    target = sizes[0] * weak @ rng.standard_normal(d_w) + sizes[1] * strong @ rng.standard_normal(
-        d_s
-    )
-    target += sizes[2] * rng.choice([0, 1]) * rng.standard_normal(D)
-    return GaussianPair(weak, strong, target, 10.0 ** rng.uniform(-3, 4))
 
 
 def grid(pair):

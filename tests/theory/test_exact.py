@@ -4,18 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tests.known import generic_pair
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import simulate
-from w2s_utils.subspaces import pair_with_angles, random_basis
+from w2s_utils.subspaces import random_basis
 from w2s_utils.theory import exact
-
-
-def generic_pair(seed=0, d_w=20, d_s=12, dimension=60, noise_variance=0.7):
-    rng = np.random.default_rng(seed)
-    angles = np.linspace(0.1, 1.5, min(d_w, d_s))
-    weak, strong = pair_with_angles(dimension, angles, d_w, d_s, rng)
-    return GaussianPair(weak, strong, rng.standard_normal(dimension) / 8, noise_variance)
 
 
 @pytest.mark.parametrize("risk", ["population", "transductive"])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.theory.test_bounds import scanned_pair
+from tests.known import scanned_pair
 from w2s_utils.metrics import mean
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import simulate

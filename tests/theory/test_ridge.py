@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from tests.theory.test_exact import generic_pair
+from tests.known import generic_pair
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import simulate_ridge

@@ -1,6 +1,6 @@
-"""Real tasks: their data, their features, and the packages that both come from."""
+"""Real tasks: their data, targets and noisy labels."""
 
-from w2s_utils.tasks.backbones import MINILM_L3, MINILM_L6
+from w2s_utils.features.backbones import MINILM_L3, MINILM_L6
 from w2s_utils.tasks.base import Task
 from w2s_utils.tasks.colored_mnist import DIGITS
 from w2s_utils.tasks.human_raters import RATINGS

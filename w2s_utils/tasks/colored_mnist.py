@@ -39,8 +39,8 @@ from numpy.typing import NDArray
 
 from w2s_utils._files import read_json, write_atomically
 from w2s_utils._validate import Array
-from w2s_utils.tasks import efficientnet
-from w2s_utils.tasks.packages import Artifact, fetch
+from w2s_utils.features import efficientnet
+from w2s_utils.features.packages import Artifact, fetch
 
 IMAGES = 5000
 """Images of the task, 500 of each digit."""

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_utils._validate import Array
-from w2s_utils.tasks import backbones
+from w2s_utils.features import backbones
+from w2s_utils.features.packages import Artifact, fetch, read_members
 from w2s_utils.tasks.base import Task
-from w2s_utils.tasks.packages import Artifact, fetch, read_members
 
 SENTENCES = 23_555
 """Sentences of the whole task, after repeated texts were dropped."""

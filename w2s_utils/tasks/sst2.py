@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from w2s_utils._files import require_file
 from w2s_utils._validate import Array
-from w2s_utils.tasks.embedding import Embed, pretrained, require
+from w2s_utils.features.embedding import Embed, pretrained, require
 
 MAX_TOKENS = 128
 """Longer sentences are cut to this many tokens."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from w2s_utils._files import printable, require_file
 from w2s_utils._validate import Array
-from w2s_utils.tasks.embedding import Embed, pretrained, require
+from w2s_utils.features.embedding import Embed, pretrained, require
 
 if TYPE_CHECKING:
     from PIL.Image import Image

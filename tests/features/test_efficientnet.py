@@ -3,10 +3,10 @@ import sys
 import numpy as np
 import pytest
 
+from w2s_utils.features.efficientnet import REQUIRED, WEIGHTS, pooled_outputs
+from w2s_utils.features.packages import fetch
 from w2s_utils.tasks import colored_mnist
 from w2s_utils.tasks.colored_mnist import FEATURES
-from w2s_utils.tasks.efficientnet import REQUIRED, WEIGHTS, pooled_outputs
-from w2s_utils.tasks.packages import fetch
 
 
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch):

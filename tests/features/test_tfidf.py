@@ -4,7 +4,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from w2s_utils.tasks import tfidf
+from w2s_utils.features import tfidf
 
 TEXTS = ["The cat sat.", "the dog sat, the dog ran", "A bird", "cats and dogs ran", "", "?"]
 

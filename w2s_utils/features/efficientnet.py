@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils.tasks import progress
-from w2s_utils.tasks.embedding import require
-from w2s_utils.tasks.packages import Artifact, fetch
+from w2s_utils import _progress
+from w2s_utils.features.embedding import require
+from w2s_utils.features.packages import Artifact, fetch
 
 SIZE = 64
 """Height and width, in pixels, that images are resized to."""
@@ -96,7 +96,7 @@ def pooled_outputs(
         network.load_state_dict(weights)
         network.eval()
         starts = range(0, len(images), BATCH)
-        for start in progress.shown(starts, f"features lite{number}"):
+        for start in _progress.shown(starts, f"features lite{number}"):
             x = torch.from_numpy(images[start : start + BATCH]).permute(0, 3, 1, 2).float()
             x = torch.nn.functional.interpolate(x, size=(SIZE, SIZE), mode="bilinear")
             with torch.inference_mode():

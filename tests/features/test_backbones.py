@@ -9,9 +9,9 @@ import pytest
 from scipy.special import erf, softmax
 
 from w2s_utils import _files
-from w2s_utils.tasks import backbones
-from w2s_utils.tasks.backbones import LAYERS, MINILM_L3, MINILM_L6, features
-from w2s_utils.tasks.packages import cache_root, fetch
+from w2s_utils.features import backbones
+from w2s_utils.features.backbones import LAYERS, MINILM_L3, MINILM_L6, features
+from w2s_utils.features.packages import cache_root, fetch
 
 TEXTS = (
     "A man is playing a guitar.",
