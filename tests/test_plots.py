@@ -21,10 +21,11 @@ def contrast(one, two):
 
 
 def test_every_model_has_its_own_look_and_enough_contrast():
-    for table in (plots.COLORS, plots.MARKERS, plots.LABELS):
+    for table in (plots.COLORS, plots.ON_DARK, plots.MARKERS, plots.LABELS):
         assert set(table) == set(MODELS)
         assert len(set(table.values())) == len(MODELS)
     assert all(contrast(color, plots.PAPER) >= 3 for color in plots.COLORS.values())
+    assert all(contrast(color, "#15181C") >= 3 for color in plots.ON_DARK.values())
 
 
 def test_points_show_the_mean_and_two_standard_errors():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
 from typing import Any
@@ -20,8 +20,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils.metrics import MODELS, Estimate, Risks, opr, pgr
 
-# Okabe and Ito's colours that keep a contrast of at least 3:1 on the page.
+# Okabe and Ito's colours, those of models with a contrast of at least 3:1 on the page.
 COLORS = {"weak": "#D55E00", "student": "#0072B2", "baseline": "#008A64", "ceiling": "#5A5A5A"}
+ON_DARK = {"weak": "#F08040", "student": "#56B4E9", "baseline": "#2FBF93", "ceiling": "#B4B4B4"}
+PARTS = {  # of the student's risk
+    "unseen": "#999999",
+    "missed": "#E69F00",
+    "inherited": "#D55E00",
+    "reduced": "#56B4E9",
+    "leaked": "#CC79A7",
+}
+PAPER = "#FCFCFA"
 MARKERS = {"weak": "o", "student": "s", "baseline": "^", "ceiling": "D"}
 LABELS = {
     "weak": "weak teacher",
@@ -29,8 +38,6 @@ LABELS = {
     "baseline": "strong baseline",
     "ceiling": "strong ceiling",
 }
-INHERITED, REDUCED = "#D55E00", "#56B4E9"
-PAPER = "#FCFCFA"
 
 
 def use_style() -> None:
@@ -55,6 +62,11 @@ def use_style() -> None:
         }
     )
     set_matplotlib_formats("svg", metadata={"Date": None})
+
+
+def css(colors: Mapping[str, str]) -> str:
+    """Declare colours as properties of a page: ``--weak: #D55E00;`` and so on."""
+    return " ".join(f"--{name}: {color};" for name, color in colors.items())
 
 
 def curve(ax: Axes, model: str, x: ArrayLike, y: ArrayLike, **style: Any) -> None:

@@ -27,11 +27,11 @@ _VARIABLES = {_INK: "currentColor", _GRID: "var(--grid)"} | {
     color.lower(): f"var(--{model})" for model, color in plots.COLORS.items()
 }
 _PARTS = {
-    "inherited": ("variance inherited from the teacher", plots.INHERITED),
-    "reduced": ("variance that pseudo-labels reduce", plots.REDUCED),
-    "missed": ("bias: missed by the teacher", "#E69F00"),
-    "leaked": ("bias: leaked", "#CC79A7"),
-    "unseen": ("bias: unseen by the student", "#999999"),
+    "inherited": ("variance inherited from the teacher", plots.PARTS["inherited"]),
+    "reduced": ("variance that pseudo-labels reduce", plots.PARTS["reduced"]),
+    "missed": ("bias: missed by the teacher", plots.PARTS["missed"]),
+    "leaked": ("bias: leaked", plots.PARTS["leaked"]),
+    "unseen": ("bias: unseen by the student", plots.PARTS["unseen"]),
 }
 _LOOK: dict[Any, Any] = {
     "axes.axisbelow": True,
