@@ -8,7 +8,9 @@ code 1 if a target is missed.
 import json
 import os
 import platform
+import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from datetime import date
@@ -43,6 +45,21 @@ ROWS, WEAK_COLUMNS, STRONG_COLUMNS, TEST_ROWS, PUBLISHED_TRIALS = 23_708, 512, 7
 PROBE_GRID = [(n, 10_000) for n in np.linspace(800, 2000, 20).astype(int).tolist()]
 PROBE_GRID += [(1600, N) for N in np.linspace(1000, 18_000, 20).astype(int).tolist()]
 PROBE_RIDGE, PROBE_TRIALS = 1e-6, 3
+
+# Memory of a diagnosis: rows, and the columns and retained directions of both feature sets.
+DIAGNOSED = 200_000
+DIAGNOSES = [(256, 8), (256, 64), (256, 256), (1024, 8), (1024, 256), (1024, 1024)]
+DIAGNOSE = """
+import sys
+import numpy as np
+from w2s_utils.diagnosis import diagnose
+weak, strong = (np.load(file, mmap_mode="r") for file in sys.argv[1:3])
+labels = np.random.default_rng(0).standard_normal(len(weak))
+found = diagnose(weak, strong, labels, energy=float(sys.argv[3]))
+assert found.d_w == found.d_s == int(sys.argv[4]), (found.d_w, found.d_s)
+with open("/proc/self/status") as status:
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
 
 
 def naive_trial(n, N, rng, d_sw=10, noise_variance=1e-2, only_student=False):
@@ -166,6 +183,24 @@ def peak_megabytes(call):
     return peak / 1e6
 
 
+def diagnosis_megabytes(columns, directions):
+    """Peak memory of a process that reads two float16 files and diagnoses them; and their size."""
+    scale = np.where(np.arange(columns) < directions, 1, 1e-3)
+    energy = 1.0 if directions == columns else 1 - 0.5 / directions
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("weak.npy", "strong.npy")]
+        for seed, file in enumerate(files):
+            rng = np.random.default_rng(seed)
+            written = np.lib.format.open_memmap(file, "w+", np.float16, (DIAGNOSED, columns))
+            for some in np.array_split(np.arange(DIAGNOSED), 20):
+                rows = slice(some[0], some[-1] + 1)
+                written[rows] = scale * rng.standard_normal((len(some), columns), np.float32)
+            del written
+        words = [sys.executable, "-c", DIAGNOSE, *files, energy, directions]
+        child = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True)
+        return float(child.stdout) / 1e3, sum(file.stat().st_size for file in files) / 1e6
+
+
 def measure():
     """Run everything; each entry holds what was measured and the target."""
     pair, rng = GaussianPair.paper(d_sw=10), np.random.default_rng(0)
@@ -203,6 +238,7 @@ def measure():
     large = peak_megabytes(lambda: ours(10**8, 10**8)(100))
 
     naive_probes, probes, difference = probe_speed()
+    memory = {shape: diagnosis_megabytes(*shape) for shape in DIAGNOSES}
 
     def at_least(text, value, target):
         return {"what": text, "value": float(value), "target": target, "relation": "at least"}
@@ -225,6 +261,7 @@ def measure():
             "direct, teacher and student": 1e3 * naive_two_ms,
             "simulate_teacher_student": 1e3 * two_ms,
         },
+        "diagnosis_megabytes": [[*shape, *found] for shape, found in memory.items()],
         "results": [
             at_least("four risks, n = N = 4000: times less CPU than direct", ratio, 20),
             at_least("four risks, mean over the published grid: times less CPU", np.mean(grid), 8),
@@ -241,6 +278,7 @@ def measure():
                 25,
             ),
             at_most("probes, largest relative difference of a test error", difference, 1e-6),
+            at_most("diagnosis, most memory at any shape, MB", max(memory.values())[0], 1000),
         ],
     }
 
@@ -264,6 +302,10 @@ def render(run):
     )
     sweeps_of_probes = "\n".join(
         f"| {what} | {number(value)} |" for what, value in run["probe_seconds"].items()
+    )
+    memory = "\n".join(
+        f"| {columns:,} | {directions:,} | {number(files)} | {number(peak)} |"
+        for columns, directions, peak, files in run["diagnosis_megabytes"]
     )
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     return f"""# Speed
@@ -297,6 +339,13 @@ The paper has {PUBLISHED_TRIALS} trials; measured were 1 of the decompositions a
 | one training set, $n=N=4000$ | CPU, microseconds |
 | --- | ---: |
 {times}
+
+The memory of {{py:func}}`~w2s_utils.diagnosis.diagnose` grows little with the directions that it
+retains: {DIAGNOSED:,} rows in two float16 files, read in a process of its own.
+
+| columns of each | directions of each | both files, MB | peak memory, MB |
+| ---: | ---: | ---: | ---: |
+{memory}
 
 The cost of a direct simulation grows with $n+N$, that of the samplers does not:
 {{py:func}}`~w2s_utils.simulation.simulate` draws triangular factors with a column for each

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import threading
 from contextlib import contextmanager
@@ -15,6 +16,12 @@ from w2s_utils import cli, publish
 
 ROOT = Path(publish.__file__).parents[1]
 SLOWEST = ("test_accessibility.py", "test_rerun_page.py", "test_browser.py", "test_faults.py")
+
+
+def pytest_configure():
+    """Give children the usual signals: in the background, or under nohup, some are ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

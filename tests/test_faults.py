@@ -391,8 +391,8 @@ def test_a_build_that_is_told_to_end_takes_sphinx_and_its_folder_with_it(project
     assert err.strip().splitlines()[-1] == (
         "w2s: interrupted. What is finished is kept: the same command goes on from there."
     )
+    wait_until(lambda: not processes_in(project))
     assert not list((project / "build").glob("sphinx-*"))
-    assert not processes_in(project)
 
 
 def test_sphinx_does_not_outlive_a_killed_build(project):

@@ -260,7 +260,7 @@ def test_a_seed_fixes_the_result_and_points_do_not_disturb_one_another():
         ({"grid": [(30, 40)]}, r"got 50 \+ 30 \+ 40 = 120"),
         ({"grid": []}, "at least one point"),
         ({"labels": {}}, "at least one level"),
-        ({"grid": [(0, 10)]}, "n and N must exceed zero = 0, got 0"),
+        ({"grid": [(0, 10)]}, "n and N must exceed zero, got 0"),
         ({"grid": [(10.5, 10)]}, "whole numbers"),
         ({"splits": Splits(1, 71, 0)}, r"got 71 \+ 10 \+ 20 = 101"),
         ({"grid": [(10,)]}, r"grid must hold points \(n, N\), got \[\(10,\)\]"),

@@ -135,7 +135,8 @@ def sample_size(values: ArrayLike, name: str, more_than: int, why: str) -> Array
     if np.any(sizes != np.round(sizes)):
         raise ValueError(f"{name} must hold whole numbers of samples, got {values!r}.")
     if np.any(sizes <= more_than):
-        raise ValueError(f"{name} must exceed {why} = {more_than}, got {int(sizes.min())}.")
+        bound = f"{why} = {more_than}" if more_than else why
+        raise ValueError(f"{name} must exceed {bound}, got {int(sizes.min())}.")
     return sizes
 
 

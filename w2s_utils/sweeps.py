@@ -235,7 +235,7 @@ class _Block:
                 np.random.default_rng(stream),
                 self.risk == "transductive",
             )
-        return self.key, np.array([getattr(risks, model) for model in MODELS])
+        return self.key, np.array([*risks])
 
 
 def _load(blocks: list[_Block], folder: Path) -> dict[str, Array]:

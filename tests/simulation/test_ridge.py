@@ -108,7 +108,7 @@ def test_subspaces_that_fill_the_space():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"n": 0}, "n must exceed zero = 0, got 0"),
+        ({"n": 0}, "n must exceed zero, got 0"),
         ({"N": 2.5}, "whole numbers"),
         ({"trials": 0}, "trials must exceed zero"),
         ({"trials": np.nan}, "trials must be finite"),

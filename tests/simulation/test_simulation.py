@@ -67,7 +67,7 @@ def test_a_noiseless_target_inside_both_subspaces_is_learned():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"n": 0}, "n must exceed zero = 0, got 0"),
+        ({"n": 0}, "n must exceed zero, got 0"),
         ({"N": -3}, "N must exceed zero"),
         ({"trials": 0}, "trials must exceed zero"),
         ({"trials": np.nan}, "trials must be finite"),

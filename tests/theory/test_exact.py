@@ -174,7 +174,7 @@ def test_weak_risk_law_has_the_exact_mean_and_an_infinite_one_at_the_edge():
         (lambda p: exact.expected_risks(p, np.nan, 50), "1 NaN"),
         (lambda p: exact.expected_risks(p, 40, 50, "training"), "'population' or 'transductive'"),
         (lambda p: exact.student_terms(p, 21, 50), "n must exceed d_w \\+ 1 = 21"),
-        (lambda p: exact.risk_law(0, 0.1, 1.0, 5), "d must exceed zero = 0, got 0"),
+        (lambda p: exact.risk_law(0, 0.1, 1.0, 5), "d must exceed zero, got 0"),
         (lambda p: exact.risk_law(3, -0.1, 1.0, 5), "must be >= 0, got -0.1 and 1.0"),
         (lambda p: exact.weak_risk_law(p, 19), "samples must exceed d - 1 = 19, got 19"),
     ],

@@ -17,7 +17,6 @@ attention mask, and the features of a sentence depend on its batch only by float
 Both read the same uncased vocabulary, so the tokenizer of the first serves both.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
+from joblib import cpu_count
 from numpy.typing import NDArray
 
 from w2s_utils import _progress
@@ -174,7 +174,7 @@ def _open(encoder: _Encoder) -> _Encode:
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = os.cpu_count() or 1
+    options.intra_op_num_threads = cpu_count()
     options.log_severity_level = 3  # errors only
     session = onnxruntime.InferenceSession(
         encoder.model(fetch(encoder.artifact).directory),

@@ -194,6 +194,7 @@ def expected_risks(
     --------
     Without ridge and with enough samples this is `theory.exact`.
 
+    >>> from w2s_utils.pair import GaussianPair
     >>> pair = GaussianPair.paper(d_sw=10)
     >>> directions = pair.along(np.ones(pair.d_w), np.arange(1.0, 101) ** -1.5)
     >>> expected_risks(directions, [400, 4000], 4000, 0, 0).opr.round(2)
