@@ -280,7 +280,6 @@ def diagnose(
     --N 10000 --verify --out report
     """
     from w2s_utils import diagnosis
-    from w2s_utils.diagnosis import report
     from w2s_utils.tasks import files
 
     with _request():
@@ -301,13 +300,11 @@ def diagnose(
                 classes=classes,
             )
         check = diagnosis.verify(found, W, S, y) if verify else None
-    names = {"teacher": _shown(weak), "student": _shown(strong)}
-    typer.echo(report.text_table(found, check, **names))
+    report = diagnosis.Report(found, check, teacher=_shown(weak), student=_shown(strong))
+    typer.echo(report.text)
     if out is not None:
-        from w2s_utils.diagnosis import page
-
-        _write(out / "diagnosis.json", report.to_json(found, check, **names))
-        _write(out / "report.html", page.html(found, check, **names))
+        _write(out / "diagnosis.json", report.json)
+        _write(out / "report.html", report.html)
 
 
 @app.command()
@@ -342,7 +339,6 @@ def rank(
     --N 10000
     """
     from w2s_utils import diagnosis
-    from w2s_utils.diagnosis import report
     from w2s_utils.tasks import files
 
     with _request():
@@ -366,12 +362,11 @@ def rank(
                 energy=energy,
                 classes=classes,
             )
-    typer.echo(report.ranking_text(found))
+    report = diagnosis.RankingReport(found, student=_shown(strong))
+    typer.echo(report.text)
     if out is not None:
-        from w2s_utils.diagnosis import page
-
-        _write(out / "ranking.json", report.ranking_json(found))
-        _write(out / "report.html", page.ranking_html(found, student=_shown(strong)))
+        _write(out / "ranking.json", report.json)
+        _write(out / "report.html", report.html)
 
 
 @app.command()

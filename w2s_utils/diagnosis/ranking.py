@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
-from w2s_utils.diagnosis.moments import Rows
 from w2s_utils.diagnosis.prediction import Prediction
+from w2s_utils.diagnosis.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,11 @@ class Ranking:
     table: pd.DataFrame
     ties: tuple[tuple[str, str], ...]
     diagnoses: dict[str, Diagnosis]
+
+    @property
+    def best(self) -> Diagnosis:
+        """Diagnosis of the first teacher."""
+        return next(iter(self.diagnoses.values()))
 
 
 def rank_teachers(
@@ -105,23 +110,17 @@ def rank_teachers(
                 "threshold."
             )
     order = sorted(found, key=lambda name: float(found[name].risk["student"].value[0, 0]))
-    rows, ties = [], []
+    rows: list[dict[str, Any]] = []
+    ties: list[tuple[str, str]] = []
     for place, name in enumerate(order):
-        d = found[name]
-        row: dict[str, Any] = {"teacher": name, "d_w": d.d_w, "d_sw": d.correlation.estimate}
-        point = d.table().iloc[0]
-        row |= {
-            key: point[key]
-            for quantity in ("student", "pgr", "opr")
-            for key in (quantity, f"{quantity}_low", f"{quantity}_high")
-        }
-        row["probability"] = np.nan
-        if place + 1 < len(order):
-            next_one = order[place + 1]
-            row["probability"], apart = _compare(d.prediction, found[next_one].prediction)
+        d, probability = found[name], np.nan
+        for following in order[place + 1 : place + 2]:
+            probability, apart = _compare(d.prediction, found[following].prediction)
             if not apart:
-                ties.append((name, next_one))
-        rows.append(row)
+                ties.append((name, following))
+        bands = d.table().filter(regex="^(student|pgr|opr)").iloc[0]
+        measured = {"teacher": name, "d_w": d.d_w, "d_sw": d.correlation.estimate}
+        rows.append(measured | dict(bands) | {"probability": probability})
     return Ranking(n, N, pd.DataFrame(rows), tuple(ties), {name: found[name] for name in order})
 
 
