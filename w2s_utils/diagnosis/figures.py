@@ -190,12 +190,8 @@ def _svg(figure: Figure, caption: str) -> str:
     """Figure as an element of the page, with its colours, its text as text, and ids of its own."""
     file = StringIO()
     with mpl.rc_context({"svg.hashsalt": caption}):
-        figure.savefig(
-            file,
-            format="svg",
-            transparent=True,
-            metadata={"Creator": None, "Date": None, "Format": None, "Type": None},
-        )
+        none = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=none)
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)

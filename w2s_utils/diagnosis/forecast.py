@@ -19,7 +19,6 @@ from w2s_utils.diagnosis.prediction import (
     Prediction,
     canonical_correlations,
     chance_correlation,
-    first_N,
     predict,
     student_terms,
 )
@@ -98,10 +97,6 @@ class Forecast:
         searched = predict(moments, finer, noise_variance)
         terms = student_terms(moments, grid)
         noise = np.nan_to_num(searched.whole["noise"])  # 0 if it is unknown
-        beats_teacher, beats_baseline = (
-            first_N(finer.N, searched.whole[model] - searched.whole["student"])
-            for model in ("weak", "baseline")
-        )
         return cls(
             rows=moments.rows,
             classes=classes,
@@ -115,8 +110,8 @@ class Forecast:
             prediction=searched.at(np.searchsorted(finer.N, grid.N)),
             canonical_correlations=canonical_correlations(moments),
             terms=replace(terms, unseen=terms.unseen - noise),
-            beats_teacher=beats_teacher,
-            beats_baseline=beats_baseline,
+            beats_teacher=searched.first_N(finer.N, "weak"),
+            beats_baseline=searched.first_N(finer.N, "baseline"),
         )
 
     @property
@@ -141,15 +136,12 @@ class Forecast:
 
     @cached_property
     def soft_w(self) -> Array:
-        """df2 of a fit to n labels on the weak directions (`theory.ridge.Shrinkage`).
-
-        What replaces d_w with ridge or few samples.
-        """
+        """What replaces d_w with ridge or few samples: df2 of a fit to n labels."""
         return shrinkage(self.weak.spectrum[: self.d_w], self.n, self.ridge).df2
 
     @cached_property
     def soft_s(self) -> Array:
-        """df2 of a fit to N pseudo-labels on the strong directions."""
+        """What replaces d_s with ridge or few samples: df2 of a fit to N pseudo-labels."""
         return shrinkage(self.strong.spectrum[: self.d_s], self.N, self.ridge).df2
 
     @cached_property
@@ -190,10 +182,7 @@ class Forecast:
 
     @cached_property
     def missed(self) -> Estimate:
-        r""":math:`\|P_s(I-P_w)\beta\|^2`: what the teacher misses of the student's features.
-
-        One of the student's three bias terms; the third, unseen, is rho_s.
-        """
+        r""":math:`\|P_s(I-P_w)\beta\|^2`, one of the student's bias terms; another is rho_s."""
         return self._measured("missed")
 
     @cached_property
@@ -205,8 +194,7 @@ class Forecast:
     def geometry(self) -> Geometry:
         """All of this for `theory.exact`.
 
-        If sigma^2 is unknown it is part of both rho, and the noise variance is 0: the risks are
-        then excess risks plus sigma^2.
+        An unknown sigma^2 is part of both rho: the risks are then excess risks plus sigma^2.
         """
         noise = 0.0 if self.noise_variance is None else self.noise_variance.value
         found = {name: float(self.prediction.whole[name]) for name in MEASURED}

@@ -67,6 +67,23 @@ class Prediction:
 
         return Prediction(kept(self.whole), kept(self.left_out))
 
+    def first_N(self, N: NDArray[np.int64], opponent: str) -> Array:
+        """For each n the N from which on the student's error is below an opponent's, rounded up.
+
+        Margins are near linear in 1/N, and are interpolated so.
+        """
+        margin = self.whole[opponent] - self.whole["student"]
+        first = np.full(len(margin), np.inf)
+        for i, row in enumerate(margin):
+            loses = np.flatnonzero(~(row > 0))
+            if not len(loses):
+                first[i] = N[0]
+            elif loses[-1] + 1 < len(N):
+                j = loses[-1]
+                share = np.nan_to_num(row[j] / (row[j] - row[j + 1]), nan=1.0)
+                first[i] = np.ceil(1 / ((1 - share) / N[j] + share / N[j + 1]))
+        return first
+
     def standard_error(self, number: Callable[[Numbers], Array]) -> Array:
         """Jackknife standard error of a function of the numbers."""
         left = number(self.left_out)
@@ -129,23 +146,6 @@ def predict(moments: Moments, grid: Grid, noise_variance: float | None) -> Predi
             whole["noise"] = np.asarray(squares.sum() / degrees.sum())
             left_out["noise"] = (squares.sum() - squares) / (degrees.sum() - degrees)
     return Prediction(whole, left_out)
-
-
-def first_N(N: NDArray[np.int64], margin: Array) -> Array:
-    """For each row of margins (n, N) the N from which on they are above zero, rounded up.
-
-    Margins are near linear in 1/N, and are interpolated so.
-    """
-    first = np.full(len(margin), np.inf)
-    for i, row in enumerate(margin):
-        loses = np.flatnonzero(~(row > 0))
-        if not len(loses):
-            first[i] = N[0]
-        elif loses[-1] + 1 < len(N):
-            j = loses[-1]
-            share = np.nan_to_num(row[j] / (row[j] - row[j + 1]), nan=1.0)
-            first[i] = np.ceil(1 / ((1 - share) / N[j] + share / N[j + 1]))
-    return first
 
 
 def canonical_correlations(moments: Moments) -> Array:

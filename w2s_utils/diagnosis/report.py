@@ -16,8 +16,8 @@ import pandas as pd
 from w2s_utils._files import printable
 from w2s_utils.diagnosis import page, tables
 from w2s_utils.diagnosis.diagnose import Diagnosis
-from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.ranking import Ranking
+from w2s_utils.diagnosis.tables import MISSING, aligned
 from w2s_utils.metrics import MODELS
 
 WIDTH = 80
@@ -59,14 +59,14 @@ class Report:
         lines += [*wrap(d.verdict.headline, WIDTH), *_bullets(d.verdict.reasons)]
         if d.warnings:
             lines += ["", "Warnings", *_bullets(d.warnings)]
-        lines += ["", "Measured", *tables.aligned(tables.measured(d))]
+        lines += ["", "Measured", *aligned(tables.measured(d))]
         lines += ["", f"Predicted at N = {d.N[-1]:,}"]
-        lines += tables.aligned(tables.risks_by_n(d)) + tables.aligned(tables.ratios_by_n(d))
-        lines += ["", f"Predicted at n = {d.n[middle]:,}", *tables.aligned(tables.by_N(d, middle))]
+        lines += aligned(tables.risks_by_n(d)) + aligned(tables.ratios_by_n(d))
+        lines += ["", f"Predicted at n = {d.n[middle]:,}", *aligned(tables.by_N(d, middle))]
         lines += ["", *wrap(_how_to_read(d), WIDTH)]
         if self.check is not None:
             lines += ["", "Predicted / measured (mean over splits ± standard error)"]
-            lines += tables.aligned(tables.checked(self.check))
+            lines += aligned(tables.checked(self.check))
             lines += wrap(_agreement(self.check), WIDTH)
         return "\n".join(lines)
 
@@ -91,11 +91,10 @@ class Report:
                 int(np.searchsorted(sizes, _largest_common(points[name])))
                 for name, sizes in (("n", d.n), ("N", d.N))
             )
-        at_N = f"At N = {d.N[-1]:,}"
+        at_N, reasons = f"At N = {d.N[-1]:,}", page.bullets(d.verdict.reasons)
         body = [
             f"<p class=soft>{escape(self.heading)}</p>",
-            f"<div class=verdict><p>{escape(d.verdict.headline)}</p>"
-            f"{page.bullets(d.verdict.reasons)}</div>",
+            f"<div class=verdict><p>{escape(d.verdict.headline)}</p>{reasons}</div>",
         ]
         if d.warnings:
             body.append(f"<h2>Warnings</h2><div class=warnings>{page.bullets(d.warnings)}</div>")
@@ -150,10 +149,14 @@ class RankingReport:
     def text(self) -> str:
         """Lines of at most 80 columns, but for long names."""
         r = self.ranking
-        lines = wrap(
-            f"Teachers at n = {r.n:,}, N = {r.N:,}, by the student's {_risk_name(r.best)}", WIDTH
-        )
-        lines += ["", *tables.aligned(tables.ranked(r.table)), "", *wrap(_ranking_note(r), WIDTH)]
+        told = f"Teachers at n = {r.n:,}, N = {r.N:,}, by the student's {_risk_name(r.best)}"
+        lines = [
+            *wrap(told, WIDTH),
+            "",
+            *aligned(tables.ranked(r.table)),
+            "",
+            *wrap(_ranking_note(r), WIDTH),
+        ]
         lines += ["", *wrap(_ranking_sentence(r), WIDTH)]
         for name, d in r.diagnoses.items():
             if d.warnings:
@@ -165,9 +168,8 @@ class RankingReport:
         """The ranking with the diagnoses that it rests on, as of `Report`."""
         r = self.ranking
         diagnoses = {name: _fields(d) for name, d in r.diagnoses.items()}
-        return _strict(
-            {"n": r.n, "N": r.N, "ranking": r.table, "ties": r.ties, "diagnoses": diagnoses}
-        )
+        sizes = {"n": r.n, "N": r.N}
+        return _strict(sizes | {"ranking": r.table, "ties": r.ties, "diagnoses": diagnoses})
 
     @property
     def html(self) -> str:
@@ -192,30 +194,23 @@ class RankingReport:
         return page.document(f"Which teacher for {self.student}?", body)
 
 
-def _risk_name(d: Forecast) -> str:
-    """Return what the predicted risks are."""
-    if d.noise_variance is None:
-        return "expected squared error against noisy labels"
-    return "expected excess risk"
+def _risk_name(d: Diagnosis) -> str:
+    unknown = d.noise_variance is None
+    return "expected squared error against noisy labels" if unknown else "expected excess risk"
 
 
-def _how_to_read(d: Forecast) -> str:
-    """What the predicted numbers are, and the best n."""
+def _how_to_read(d: Diagnosis) -> str:
     told = f"Models: {_risk_name(d)} ± half of its 90 % band. PGR, OPR: with 90 % bands"
     if d.noise_variance is None:
         told += ", that of OPR for any label noise"
     if np.isnan(d.pgr.value).any():
-        told += (
-            f"; no PGR ({tables.MISSING}) where the teacher is not surely worse than the ceiling"
-        )
-    best = ", ".join(
-        f"{n:,} for {name}" for name, n in (("PGR", d.best_n_pgr), ("OPR", d.best_n_opr)) if n
-    )
-    return f"{told}. Best n at N = {d.N[-1]:,}: {best or 'none'}."
+        told += f"; no PGR ({MISSING}) where the teacher is not surely worse than the ceiling"
+    best = {"PGR": d.best_n_pgr, "OPR": d.best_n_opr}
+    listed = ", ".join(f"{n:,} for {name}" for name, n in best.items() if n)
+    return f"{told}. Best n at N = {d.N[-1]:,}: {listed or 'none'}."
 
 
 def _agreement(check: pd.DataFrame) -> str:
-    """How far the measured values are from the predicted ones."""
     off = (check["measured"] - check["predicted"]).abs()
     relative = 100 * off / check["predicted"].abs()
     quantity = check["quantity"]
@@ -231,9 +226,7 @@ def _agreement(check: pd.DataFrame) -> str:
 
 
 def _ranking_sentence(r: Ranking) -> str:
-    """Which teacher to take, and which cannot be told apart."""
-    best = r.table["teacher"].iloc[0]
-    told = f"Take {best}: its student has the lowest predicted risk."
+    told = f"Take {r.table['teacher'].iloc[0]}: its student has the lowest predicted risk."
     if not r.ties:
         return f"{told} All neighbours in the order differ by more than their 90 % band."
     pairs = ", ".join(f"{a} and {b}" for a, b in r.ties)
@@ -241,7 +234,6 @@ def _ranking_sentence(r: Ranking) -> str:
 
 
 def _ranking_note(r: Ranking) -> str:
-    """What the columns of a ranking are."""
     return (
         f"student: {_risk_name(r.best)} ± half of its 90 % band, PGR likewise; surely: probability "
         "that this student's risk is below the next one's. All teachers share the rows, so "
@@ -264,43 +256,26 @@ def _bullets(sentences: Iterable[str]) -> list[str]:
 
 
 def _fields(d: Diagnosis) -> dict[str, Any]:
-    predictions = d.table()
-    for name, values in asdict(d.terms).items():
-        predictions[f"student_{name}"] = np.ravel(values)
-    predictions["exact"] = d.exact.ravel()
+    def own(*names: str) -> dict[str, Any]:
+        return {name: getattr(d, name) for name in names}
+
+    terms = {f"student_{name}": values.ravel() for name, values in vars(d.terms).items()}
+    wins = {"n": d.n, "over_teacher": d.beats_teacher, "over_baseline": d.beats_baseline}
     return {
         "w2s_utils": version("w2s_utils"),
-        "verdict": d.verdict,
-        "warnings": d.warnings,
-        "rows": d.rows,
-        "classes": d.classes,
-        "ridge": d.ridge,
-        "energy": d.energy,
-        "d_w": d.d_w,
-        "d_s": d.d_s,
+        **own("verdict", "warnings", "rows", "classes", "ridge", "energy", "d_w", "d_s"),
         "correlation_dimension": d.correlation,
-        "chance_correlation": d.chance_correlation,
-        "residual_w": d.residual_w,
-        "residual_s": d.residual_s,
-        "noise_variance": d.noise_variance,
-        "rho_w": d.rho_w,
-        "rho_s": d.rho_s,
-        "missed": d.missed,
-        "leaked": d.leaked,
+        **own("chance_correlation", "residual_w", "residual_s", "noise_variance", "rho_w", "rho_s"),
+        **own("missed", "leaked"),
         "leverage_w": d.weak.leverage,
         "leverage_s": d.strong.leverage,
         "inflation_w": d.weak.inflation,
         "inflation_s": d.strong.inflation,
         "risk_is": _risk_name(d),
-        "best_n_pgr": d.best_n_pgr,
-        "best_n_opr": d.best_n_opr,
-        "student_wins_from_N": pd.DataFrame(
-            {"n": d.n, "over_teacher": d.beats_teacher, "over_baseline": d.beats_baseline}
-        ),
-        "predictions": predictions,
-        "canonical_correlations": d.canonical_correlations,
-        "spectrum_w": d.spectrum_w,
-        "spectrum_s": d.spectrum_s,
+        **own("best_n_pgr", "best_n_opr"),
+        "student_wins_from_N": pd.DataFrame(wins),
+        "predictions": d.table().assign(**terms, exact=d.exact.ravel()),
+        **own("canonical_correlations", "spectrum_w", "spectrum_s"),
     }
 
 
