@@ -347,7 +347,7 @@ def rank(
         if len(teachers) < len(weak):
             raise ValueError("Two teachers have files of the same name: rename one of them.")
         S = files.open_features(strong)
-        with _watched(*teachers.values(), *[S] * len(teachers)) as watched:
+        with _watched(*teachers.values(), S, more=len(teachers) - 1) as watched:
             found = diagnosis.rank_teachers(
                 dict(zip(teachers, watched, strict=False)),
                 watched[-1],
@@ -508,11 +508,12 @@ def colored_mnist(
 
 
 @contextmanager
-def _watched(*matrices: Any) -> Iterator[list[Any]]:
-    """The matrices, which a diagnosis reads twice, under a progress bar."""
+def _watched(*matrices: Any, more: int = 0) -> Iterator[list[Any]]:
+    """The matrices, which are read twice and the last some times more, under a progress bar."""
     from w2s_utils.tasks.progress import Watched, counted
 
-    with counted(2 * sum(map(len, matrices)), "reading") as tell:
+    total = 2 * sum(map(len, matrices)) + more * len(matrices[-1])
+    with counted(total, "reading") as tell:
         yield [Watched(matrix, tell) for matrix in matrices]
 
 

@@ -61,6 +61,8 @@ def read_moments(
 ) -> Moments:
     """Read the rows twice: for the principal directions, then for all that lives on them.
 
+    A `Reader` in place of a matrix keeps what its first reading found.
+
     Of `replicates` (M, r, columns), further labels, missing ones are NaN; the rest is as in
     `diagnose`.
 
@@ -76,17 +78,10 @@ def read_moments(
         came = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise ValueError(f"All inputs need the same number of rows: {came}.")
 
-    w, s = readers = [Reader(name, X, labels.columns) for name, X in given.items()]
-
-    def chunks() -> Iterator[slice]:
-        step = max(CHUNK // (weak.shape[1] + strong.shape[1]) // BLOCKS, 20) * BLOCKS
-        for start in range(0, M, step):
-            yield slice(start, min(start + step, M))
-
-    for rows in chunks():
-        for reader in readers:
-            reader.add(rows, labels.rows(rows))
-    d_w, d_s = (reader.find_directions(energy) for reader in readers)
+    w, s = (X if isinstance(X, Reader) else Reader(name, X) for name, X in given.items())
+    step = max(CHUNK // (weak.shape[1] + strong.shape[1]) // BLOCKS, 20) * BLOCKS
+    chunks = [slice(start, min(start + step, M)) for start in range(0, M, step)]
+    d_w, d_s = (reader.find_directions(labels, chunks, energy) for reader in (w, s))
     needed = rows_needed(d_w, d_s)
     if needed > M:
         raise ValueError(
@@ -95,8 +90,8 @@ def read_moments(
         )
 
     def whitened(blocks: range) -> Iterator[tuple[int, Array]]:
-        for rows in chunks():
-            weak_rows, strong_rows, y = w.read(rows), s.read(rows), labels.rows(rows)
+        for rows in chunks:
+            weak_rows, strong_rows, y = w[rows], s[rows], labels.rows(rows)
             for b in range(blocks.start, min(blocks.stop, len(y))):
                 mine, where = slice(b, None, BLOCKS), slice(rows.start + b, rows.stop, BLOCKS)
                 of_w = w.whiten(weak_rows[mine], y[mine], where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
 from w2s_utils.diagnosis.prediction import Prediction
-from w2s_utils.diagnosis.rows import Rows
+from w2s_utils.diagnosis.rows import Reader, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +88,12 @@ def rank_teachers(
     """
     if len(teachers) < 2:
         raise ValueError(f"At least two teachers are needed for a ranking, got {len(teachers)}.")
-    found = {}
+    found, student = {}, Reader("strong", strong)  # its directions serve all teachers
     for name, weak in teachers.items():
         try:
             found[name] = diagnose(
                 weak,
-                strong,
+                student,
                 labels,
                 n=n,
                 N=N,
@@ -112,9 +113,9 @@ def rank_teachers(
     order = sorted(found, key=lambda name: float(found[name].risk["student"].value[0, 0]))
     rows: list[dict[str, Any]] = []
     ties: list[tuple[str, str]] = []
-    for place, name in enumerate(order):
+    for name, following in zip_longest(order, order[1:]):
         d, probability = found[name], np.nan
-        for following in order[place + 1 : place + 2]:
+        if following is not None:
             probability, apart = _compare(d.prediction, found[following].prediction)
             if not apart:
                 ties.append((name, following))
@@ -126,11 +127,6 @@ def rank_teachers(
 
 def _compare(better: Prediction, worse: Prediction) -> tuple[float, bool]:
     """Probability that the first student's risk is the lower, and whether the two can be told."""
-    pair = Prediction(
-        {"noise": better.whole["noise"], "gap": worse.whole["student"] - better.whole["student"]},
-        {
-            "noise": better.left_out["noise"],
-            "gap": worse.left_out["student"] - better.left_out["student"],
-        },
-    )
-    return pair.sign(lambda numbers: numbers["gap"][..., 0, 0])
+    parts = (better.whole, worse.whole), (better.left_out, worse.left_out)
+    gaps = ({"noise": one["noise"], "gap": two["student"] - one["student"]} for one, two in parts)
+    return Prediction(*gaps).sign(lambda numbers: numbers["gap"][..., 0, 0])

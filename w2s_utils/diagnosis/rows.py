@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from w2s_utils._validate import Array, real_array
+from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.directions import Radii
 from w2s_utils.measure.spectrum import moment_directions
 
@@ -71,18 +72,16 @@ def matrix_rows(X: Rows, name: str) -> int:
 
 
 class Reader:
-    """Running sums of one feature set: in the first pass `add`, in the second `whiten`."""
+    """One feature set, read twice: `find_directions`, then `whiten` along them.
 
-    def __init__(self, name: str, features: Rows, columns: int) -> None:
-        rows, width = features.shape
-        self.name, self.features = name, features
-        self.moment, self.cross = np.zeros((width, width)), np.zeros((width, columns))
-        self.sums = np.zeros(width)
-        self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
-        self.leverage, self.residual = np.empty((2, rows))
+    It gives `Rows` in double precision, and serves several pairs with the same labels and energy.
+    """
 
-    def read(self, rows: slice) -> Array:
-        """Some of the rows in double precision."""
+    def __init__(self, name: str, features: Rows) -> None:
+        self.name, self.features, self.shape = name, features, features.shape
+        self.chunks: list[slice] = []
+
+    def __getitem__(self, rows: slice) -> Array:
         X = real_array(self.features[rows], f"{self.name}[{rows.start}:{rows.stop}]", 2)
         # Else the whole file counts as our memory. A private map's pages hold the caller's changes.
         mapped, mode = (getattr(self.features, name, None) for name in ("_mmap", "mode"))
@@ -90,29 +89,32 @@ class Reader:
             mapped.madvise(mmap.MADV_DONTNEED)
         return X
 
-    def add(self, rows: slice, y: Array) -> None:
-        """Read some of the rows into the sums."""
-        X = self.read(rows)
-        self.moment += X.T @ X
-        self.cross += X.T @ y
-        self.sums += X.sum(axis=0)
-        self.low = np.minimum(self.low, X.min(axis=0))
-        self.high = np.maximum(self.high, X.max(axis=0))
-
-    def find_directions(self, energy: float) -> int:
+    def find_directions(self, labels: Labels, chunks: list[slice], energy: float) -> int:
         """Find the directions that carry this share of the energy, and return their number."""
-        rows = len(self.leverage)
-        constant = self.low == self.high
+        if chunks == self.chunks:  # others would change the last digits of the sums
+            return len(self.means)
+        rows, width = self.shape
+        moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns))
+        sums = np.zeros(width)
+        low, high = np.full(width, np.inf), np.full(width, -np.inf)
+        for chunk in chunks:
+            X = self[chunk]
+            moment += X.T @ X
+            cross += X.T @ labels.rows(chunk)
+            sums += X.sum(axis=0)
+            low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))
+        constant = low == high
         if constant.all():
             raise ValueError(f"All columns of {self.name} are constant: there is nothing to learn.")
-        trace = np.trace(self.moment)
-        self.constant = int(constant.sum()), float(self.moment.diagonal()[constant].sum() / trace)
-        self.spectrum, directions = moment_directions(self.moment / rows, energy)
+        share = moment.diagonal()[constant].sum() / np.trace(moment)
+        self.constant = int(constant.sum()), float(share)
+        self.spectrum, directions = moment_directions(moment / rows, energy)
         kept = self.spectrum[: directions.shape[1]]
         self.map = np.ascontiguousarray(directions / np.sqrt(kept))
-        self.fit = self.map.T @ self.cross / rows
-        self.means = self.sums @ self.map / rows
-        del self.moment
+        self.fit = self.map.T @ cross / rows
+        self.means: Array = sums @ self.map / rows
+        self.leverage, self.residual = np.empty((2, rows))
+        self.chunks = chunks
         return len(kept)
 
     def whiten(self, X: Array, y: Array, rows: slice) -> Array:
