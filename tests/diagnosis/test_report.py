@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pytest
@@ -81,6 +82,14 @@ def test_the_ranking_names_the_best_first_and_the_ties(ranking):
     assert found["ranking"][-1]["probability"] is None
     assert f"Take {HOSTILE}" in " ".join(text.split())
     assert tables.ranked(ranking.table)[1][1] == HOSTILE
+
+
+def test_a_notebook_shows_the_verdict_and_the_risks(checked):
+    d, check = checked
+    for shown in (d._repr_html_(), Report(d, check, teacher=HOSTILE)._repr_html_()):
+        assert escape(d.verdict.headline) in shown
+        assert f"<td>{d.n[-1]}</td><td>{d.risk['weak'].value[-1, -1]:.3f} ± " in shown
+        assert not re.search("<html|<style|<script|<svg", shown)
 
 
 def pages(checked, ranking):

@@ -31,17 +31,13 @@ _PARTS = {
     "leaked": ("bias: leaked", "#CC79A7"),
     "unseen": ("bias: unseen by the student", "#999999"),
 }
-_LOOK: dict[Any, Any] = {
+_COLORED = "axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"
+_LOOK: dict[Any, Any] = dict.fromkeys(_COLORED, _INK) | {
     "axes.axisbelow": True,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.color": _GRID,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
     "lines.linewidth": 1.6,
     "lines.markersize": 4.5,
     "font.size": 9,
@@ -86,7 +82,7 @@ def predictions(f: Forecast, check: pd.DataFrame | None, j: int, i: int) -> list
         found.append(_svg(figure, f"PGR and OPR against {label}, {where}. {caption}"))
 
     figure, (ax,) = _figure()
-    parts = [getattr(f.terms, part)[:, j] for part in _PARTS]
+    parts = [vars(f.terms)[part][:, j] for part in _PARTS]
     known = np.isfinite(parts).all(axis=0)
     ax.stackplot(
         f.n[known],

@@ -58,14 +58,11 @@ class Prediction:
 
     def at(self, columns: NDArray[np.int64]) -> Prediction:
         """Restrict the errors to some of the N."""
-
-        def kept(numbers: Numbers) -> Numbers:
-            return {
-                name: values[..., columns] if name in MODELS else values
-                for name, values in numbers.items()
-            }
-
-        return Prediction(kept(self.whole), kept(self.left_out))
+        whole, left_out = (
+            {**numbers, **{model: numbers[model][..., columns] for model in MODELS}}
+            for numbers in (self.whole, self.left_out)
+        )
+        return Prediction(whole, left_out)
 
     def first_N(self, N: NDArray[np.int64], opponent: str) -> Array:
         """For each n the N from which on the student's error is below an opponent's, rounded up.

@@ -92,17 +92,9 @@ def rank_teachers(
     for name, weak in teachers.items():
         try:
             found[name] = diagnose(
-                weak,
-                student,
-                labels,
-                n=n,
-                N=N,
-                noise_variance=noise_variance,
-                replicates=replicates,
-                ridge=ridge,
-                energy=energy,
-                classes=classes,
-            )
+                weak, student, labels, n=n, N=N, noise_variance=noise_variance,
+                replicates=replicates, ridge=ridge, energy=energy, classes=classes,
+            )  # fmt: skip
         except ValueError as error:
             raise ValueError(f"Teacher {name}: {error}") from error
         if np.isnan(found[name].risk["student"].value[0, 0]):
