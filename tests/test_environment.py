@@ -62,12 +62,10 @@ def test_lock_is_hashed_and_names_no_place():
 
 
 def test_files_of_the_package_that_are_no_modules_are_installed_with_it():
-    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
-        "package-data"
-    ]
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     named = {
         path
-        for package, patterns in data.items()
+        for package, patterns in tools["setuptools"]["package-data"].items()
         for pattern in patterns
         for path in (ROOT / package.replace(".", "/")).glob(pattern)
     }
