@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[1]
 USES = {
     "": """
 import numpy as np
-from w2s_utils.diagnosis import diagnose, report
+from w2s_utils.diagnosis import Report, diagnose
 Z = np.random.default_rng(0).standard_normal((500, 20))
-print(report.text_table(diagnose(Z[:, :12], Z[:, 8:], Z.sum(axis=1))))
+print(Report(diagnose(Z[:, :12], Z[:, 8:], Z.sum(axis=1))).text)
 """,
     "text": """
 from w2s_utils.features import backbones

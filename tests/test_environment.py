@@ -61,6 +61,18 @@ def test_lock_is_hashed_and_names_no_place():
     assert "--index" not in LOCK
 
 
+def test_files_of_the_package_that_are_no_modules_are_installed_with_it():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    named = {
+        path
+        for package, patterns in tools["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    files = {path for path in (ROOT / "w2s_utils").rglob("*") if path.is_file()}
+    assert named == {path for path in files if path.suffix not in (".py", ".pyc")}
+
+
 def test_conda_file_adds_only_python_to_the_lock():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     python, pip, from_pip = environment["dependencies"]

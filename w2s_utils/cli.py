@@ -280,7 +280,6 @@ def diagnose(
     --N 10000 --verify --out report
     """
     from w2s_utils import diagnosis
-    from w2s_utils.diagnosis import report
     from w2s_utils.io import files
 
     with _request():
@@ -301,13 +300,11 @@ def diagnose(
                 classes=classes,
             )
         check = diagnosis.verify(found, W, S, y) if verify else None
-    names = {"teacher": _shown(weak), "student": _shown(strong)}
-    typer.echo(report.text_table(found, check, **names))
+    report = diagnosis.Report(found, check, teacher=_shown(weak), student=_shown(strong))
+    typer.echo(report.text)
     if out is not None:
-        from w2s_utils.diagnosis import page
-
-        _write(out / "diagnosis.json", report.to_json(found, check, **names))
-        _write(out / "report.html", page.html(found, check, **names))
+        _write(out / "diagnosis.json", report.json)
+        _write(out / "report.html", report.html)
 
 
 @app.command()
@@ -342,7 +339,6 @@ def rank(
     --N 10000
     """
     from w2s_utils import diagnosis
-    from w2s_utils.diagnosis import report
     from w2s_utils.io import files
 
     with _request():
@@ -351,7 +347,7 @@ def rank(
         if len(teachers) < len(weak):
             raise ValueError("Two teachers have files of the same name: rename one of them.")
         S = files.open_features(strong)
-        with _watched(*teachers.values(), *[S] * len(teachers)) as watched:
+        with _watched(*teachers.values(), S, more=len(teachers) - 1) as watched:
             found = diagnosis.rank_teachers(
                 dict(zip(teachers, watched, strict=False)),
                 watched[-1],
@@ -366,12 +362,11 @@ def rank(
                 energy=energy,
                 classes=classes,
             )
-    typer.echo(report.ranking_text(found))
+    report = diagnosis.RankingReport(found, student=_shown(strong))
+    typer.echo(report.text)
     if out is not None:
-        from w2s_utils.diagnosis import page
-
-        _write(out / "ranking.json", report.ranking_json(found))
-        _write(out / "report.html", page.ranking_html(found, student=_shown(strong)))
+        _write(out / "ranking.json", report.json)
+        _write(out / "report.html", report.html)
 
 
 @app.command()
@@ -514,11 +509,12 @@ def colored_mnist(
 
 
 @contextmanager
-def _watched(*matrices: Any) -> Iterator[list[Any]]:
-    """The matrices, which a diagnosis reads twice, under a progress bar."""
+def _watched(*matrices: Any, more: int = 0) -> Iterator[list[Any]]:
+    """The matrices, which are read twice and the last some times more, under a progress bar."""
     from w2s_utils._progress import Watched, counted
 
-    with counted(2 * sum(map(len, matrices)), "reading") as tell:
+    total = 2 * sum(map(len, matrices)) + more * len(matrices[-1])
+    with counted(total, "reading") as tell:
         yield [Watched(matrix, tell) for matrix in matrices]
 
 

@@ -1,3 +1,5 @@
+from operator import attrgetter
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def grams(found):
 def test_against_whole_matrices():
     W, S, y = features()
     found = read_moments(W, S, read_labels(y, None), None, 0.99)
-    whitened = [top_eigenspace(X, d) for X, d in ((W, found.d_w), (S, found.d_s))]
+    whitened = [top_eigenspace(X, d) for X, d in ((W, found.weak.d), (S, found.strong.d))]
     signs = [np.sign(np.sum(Z[:BLOCKS], axis=0)) for Z in whitened]
     Z = np.column_stack([*whitened, y])
     total = np.abs(grams(found).sum(axis=0))
@@ -34,12 +36,12 @@ def test_against_whole_matrices():
             np.abs(grams(found)[b]), np.abs(Z[b::BLOCKS].T @ Z[b::BLOCKS]), atol=1e-8
         )
         assert found.sizes[b] == len(Z[b::BLOCKS])
-    for X, Z, d, name in ((W, whitened[0], found.d_w, "w"), (S, whitened[1], found.d_s, "s")):
-        np.testing.assert_allclose(getattr(found, f"spectrum_{name}"), spectrum(X))
-        assert Z.shape[1] == d
+    for X, Z, measured in ((W, whitened[0], found.weak), (S, whitened[1], found.strong)):
+        np.testing.assert_allclose(measured.spectrum, spectrum(X))
+        assert Z.shape[1] == measured.d
         residual = y - Z @ np.linalg.lstsq(Z, y)[0]
-        assert getattr(found, f"leverage_{name}") == pytest.approx(leverage_excess(Z))
-        assert getattr(found, f"inflation_{name}") == pytest.approx(noise_inflation(Z, residual))
+        assert measured.leverage == pytest.approx(leverage_excess(Z))
+        assert measured.inflation == pytest.approx(noise_inflation(Z, residual))
 
 
 @pytest.mark.parametrize(("rows", "blur"), [(600, 0.2), (20_000, 0.05)])
@@ -51,7 +53,7 @@ def test_noise_at_each_size_even_of_few_rows(rows, blur, noise):
         group = rng.integers(3, size=rows)
         W = np.sqrt(squared[group])[:, None] * rng.standard_normal((rows, 100))
         y = W[:, 0] + np.sqrt(noise[group]) * rng.standard_normal(rows)
-        found.append(read_moments(W, W, read_labels(y, None), None, 1.0).sizes_w)
+        found.append(read_moments(W, W, read_labels(y, None), None, 1.0).weak.radii)
     # What the theory makes of them: the noise that is interpolated, and the noise inflation. Sizes
     # are seen through the chance variation of the leverages, which blurs their relation to noise.
     for power in (-1, 1):
@@ -68,8 +70,9 @@ def test_rows_are_read_in_any_blocks(monkeypatch, rows):
     monkeypatch.setattr(moments, "CHUNK", 1)  # 400 rows a time, the least
     parts = read_moments(W, S, read_labels(y, None), further, 0.999)
     np.testing.assert_allclose(grams(parts), grams(whole), rtol=1e-8, atol=1e-8)
-    for name in ("noise_squares", "noise_degrees", "leverage_w", "inflation_s"):
-        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-8, atol=1e-8)
+    for name in ("noise_squares", "noise_degrees", "weak.leverage", "strong.inflation"):
+        one, other = map(attrgetter(name), (parts, whole))
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("held", [1, 3, 7, 19])
@@ -83,7 +86,7 @@ def test_products_that_memory_does_not_hold_are_made_again(monkeypatch, held):
     for _ in range(2):  # they can be had more than once
         np.testing.assert_array_equal(grams(few), grams(whole))
     np.testing.assert_allclose(few.grams.halves, whole.grams.halves)
-    np.testing.assert_array_equal(few.sizes_w.noise, whole.sizes_w.noise)
+    np.testing.assert_array_equal(few.weak.radii.noise, whole.weak.radii.noise)
 
 
 class Recorded:
@@ -134,12 +137,12 @@ def test_noise_of_replicates():
 def test_all_directions_of_deficient_features_are_those_of_their_rank():
     W, S, y = features()
     found = read_moments(np.hstack([W, W @ np.ones((5, 2))]), S, read_labels(y, None), None, 1.0)
-    assert (found.d_w, found.d_s) == (5, 6)
+    assert (found.weak.d, found.strong.d) == (5, 6)
 
 
 def test_constant_columns_are_counted():
     W, S, y = features()
     W = np.column_stack([W, np.zeros(len(y)), np.full(len(y), 100.0)])
     found = read_moments(W, S, read_labels(y, None), None, 0.999)
-    assert found.constant_w == (2, pytest.approx(1e4 / (np.sum(W**2) / len(y))))
-    assert found.constant_s == (0, 0)
+    assert found.weak.constant == (2, pytest.approx(1e4 / (np.sum(W**2) / len(y))))
+    assert found.strong.constant == (0, 0)

@@ -3,7 +3,8 @@ import pytest
 
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
-from w2s_utils.diagnosis.prediction import Grid, canonical_correlations, chance_correlation, predict
+from w2s_utils.diagnosis.prediction import canonical_correlations, chance_correlation, predict
+from w2s_utils.diagnosis.sample import Grid
 from w2s_utils.measure import top_eigenspace
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.pair import GaussianPair, Geometry

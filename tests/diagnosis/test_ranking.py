@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from w2s_utils._progress import Watched
 from w2s_utils.diagnosis import diagnose, rank_teachers
 
 SIZES = {"n": 60, "N": 1000}
@@ -43,6 +44,13 @@ def test_the_comparison_is_paired():
     twins = rank_teachers({"a": weak["good"], "b": weak["good"] @ np.diag([1, 2, 1, 1, 1, 1])},
                           strong, y, energy=1.0, **SIZES)  # fmt: skip
     assert len(twins.ties) == 1
+
+
+def test_the_student_is_read_once_more_for_each_teacher():
+    weak, strong, y = teachers()
+    read = []
+    rank_teachers(weak, Watched(strong, read.append), y, **SIZES)
+    assert sum(read) == (1 + len(weak)) * len(strong)
 
 
 def test_the_order_ignores_the_label_noise():

@@ -3,12 +3,13 @@
 import json
 import re
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pytest
 
 from tests.test_accessibility import violations
-from w2s_utils.diagnosis import diagnose, page, rank_teachers, report, verify
+from w2s_utils.diagnosis import RankingReport, Report, diagnose, rank_teachers, tables, verify
 
 HOSTILE = "<script>document.title='owned'</script>\"'&$\\frac${x}.npy"
 
@@ -39,7 +40,7 @@ def numbers(text):
 
 def test_the_text_fits_a_terminal_and_says_what_the_diagnosis_says(checked):
     d, check = checked
-    text = report.text_table(d, check, teacher="w.npy", student="s.npy")
+    text = Report(d, check, teacher="w.npy", student="s.npy").text
     assert [line for line in text.splitlines() if len(line) > 80] == []
     flat = " ".join(text.split())
     for said in (d.verdict.headline, *d.verdict.reasons, *d.warnings):
@@ -54,13 +55,13 @@ def test_the_text_fits_a_terminal_and_says_what_the_diagnosis_says(checked):
 
 def test_names_of_classes_cannot_command_the_terminal(checked):
     named = replace(checked[0], classes=("\x1b[2Ja", "b\r"))
-    assert "classes ?[2Ja, b?;" in report.heading(named, "w.npy", "s.npy")
+    assert "classes ?[2Ja, b?;" in Report(named, teacher="w.npy", student="s.npy").heading
 
 
 def test_what_is_undefined_is_a_dash_in_text_and_null_in_json(checked):
     d, check = checked
     assert np.isnan(d.pgr.value).any() or np.isinf(d.beats_teacher).any()
-    found = json.loads(report.to_json(d, check), parse_constant=pytest.fail)
+    found = json.loads(Report(d, check).json, parse_constant=pytest.fail)
     for i, first in enumerate(found["student_wins_from_N"]):
         exact = d.beats_teacher[i]
         assert first["over_teacher"] == (exact if np.isfinite(exact) else None)
@@ -71,24 +72,32 @@ def test_what_is_undefined_is_a_dash_in_text_and_null_in_json(checked):
     parts = np.array([[p[name] for name in names] for p in found["predictions"]], float)
     exact = d.exact.ravel()
     np.testing.assert_allclose(parts.sum(axis=1)[exact], student[exact])
-    assert "nan" not in report.text_table(d, check)
+    assert "nan" not in Report(d, check).text
 
 
 def test_the_ranking_names_the_best_first_and_the_ties(ranking):
-    text = report.ranking_text(ranking)
-    found = json.loads(report.ranking_json(ranking), parse_constant=pytest.fail)
+    text = RankingReport(ranking).text
+    found = json.loads(RankingReport(ranking).json, parse_constant=pytest.fail)
     assert found["ranking"][0]["teacher"] == ranking.table["teacher"][0] == HOSTILE
     assert found["ranking"][-1]["probability"] is None
     assert f"Take {HOSTILE}" in " ".join(text.split())
-    assert report.ranked(ranking)[1][1] == HOSTILE
+    assert tables.ranked(ranking.table)[1][1] == HOSTILE
+
+
+def test_a_notebook_shows_the_verdict_and_the_risks(checked):
+    d, check = checked
+    for shown in (d._repr_html_(), Report(d, check, teacher=HOSTILE)._repr_html_()):
+        assert escape(d.verdict.headline) in shown
+        assert f"<td>{d.n[-1]}</td><td>{d.risk['weak'].value[-1, -1]:.3f} ± " in shown
+        assert not re.search("<html|<style|<script|<svg", shown)
 
 
 def pages(checked, ranking):
     d, check = checked
     return {
-        "plain": page.html(d, teacher=HOSTILE, student="s"),
-        "verified": page.html(d, check, teacher="w", student=HOSTILE),
-        "ranking": page.ranking_html(ranking, student=HOSTILE),
+        "plain": Report(d, teacher=HOSTILE, student="s").html,
+        "verified": Report(d, check, teacher="w", student=HOSTILE).html,
+        "ranking": RankingReport(ranking, student=HOSTILE).html,
     }
 
 
@@ -105,7 +114,7 @@ def test_pages_refer_to_nothing_outside_and_hold_no_scripts(checked, ranking):
 
 def test_the_same_diagnosis_gives_the_same_page(checked):
     d, check = checked
-    assert page.html(d, check) == page.html(d, check)
+    assert Report(d, check).html == Report(d, check).html
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -58,6 +58,8 @@ class Labels:
         if self.classes is None and self.columns > 1:
             raise ValueError("replicates need labels that are one column or classes.")
         missing = pd.isna(values)
+        if missing.all():
+            raise ValueError("replicates hold no label: every value is missing.")
         if self.classes is None:
             if values.dtype == object:
                 raise ValueError("replicates must hold real numbers as the labels do, got strings.")

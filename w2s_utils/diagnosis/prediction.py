@@ -1,9 +1,9 @@
-"""From second moments to the geometry and the errors of the models, with a jackknife over rows."""
+"""Errors of the models with a jackknife over rows, and bands of whatever follows from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,13 @@ from scipy import linalg, stats
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.blocks import unpack
 from w2s_utils.diagnosis.moments import Moments
-from w2s_utils.directions import EQUAL, Directions, Features, Radii
-from w2s_utils.measure.correlation import corrected, held_out, regressions
+from w2s_utils.diagnosis.sample import Grid, Sample
+from w2s_utils.measure.correlation import held_out, regressions
 from w2s_utils.metrics import MODELS, Estimate
-from w2s_utils.pair import Geometry
 from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
 
 COVERAGE = 0.9
-GRADED = 1e4  # eigenvalues lose all digits where directions differ more in length, squared
-SEARCHED = 70  # N, when the theory of ridge is searched for a crossing
 
 Numbers = Mapping[str, Array]
 
@@ -41,25 +38,9 @@ class Band:
     low: Array
     high: Array
 
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """Sample sizes that are predicted, and the ridge of all four models."""
-
-    n: NDArray[np.int64]
-    N: NDArray[np.int64]
-    ridge: float
-
-    def exact(self, d_w: int, d_s: int) -> NDArray[np.bool_]:
-        """Points (n, N) to which `theory.exact` applies."""
-        enough_n, enough_N = self.n > max(d_w, d_s) + 1, self.N > d_s + 1  # noqa: SIM300
-        return (self.ridge == 0) & enough_n[:, None] & enough_N
-
-    def finer(self, d_w: int, d_s: int) -> Grid:
-        """Grid with more N, to search for the one at which the student overtakes a model."""
-        least = d_s + 2 if self.exact(d_w, d_s).all() else max(d_s // 10, 2)
-        more = np.geomspace(least, 1000 * d_s, SEARCHED).astype(np.int64)
-        return replace(self, N=np.union1d(self.N, more))
+    def __getitem__(self, index: Any) -> Band:
+        """Band at some of the points."""
+        return Band(self.value[index], self.low[index], self.high[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +58,28 @@ class Prediction:
 
     def at(self, columns: NDArray[np.int64]) -> Prediction:
         """Restrict the errors to some of the N."""
+        whole, left_out = (
+            {**numbers, **{model: numbers[model][..., columns] for model in MODELS}}
+            for numbers in (self.whole, self.left_out)
+        )
+        return Prediction(whole, left_out)
 
-        def kept(numbers: Numbers) -> Numbers:
-            return {
-                name: values[..., columns] if name in MODELS else values
-                for name, values in numbers.items()
-            }
+    def first_N(self, N: NDArray[np.int64], opponent: str) -> Array:
+        """For each n the N from which on the student's error is below an opponent's, rounded up.
 
-        return Prediction(kept(self.whole), kept(self.left_out))
+        Margins are near linear in 1/N, and are interpolated so.
+        """
+        margin = self.whole[opponent] - self.whole["student"]
+        first = np.full(len(margin), np.inf)
+        for i, row in enumerate(margin):
+            loses = np.flatnonzero(~(row > 0))
+            if not len(loses):
+                first[i] = N[0]
+            elif loses[-1] + 1 < len(N):
+                j = loses[-1]
+                share = np.nan_to_num(row[j] / (row[j] - row[j + 1]), nan=1.0)
+                first[i] = np.ceil(1 / ((1 - share) / N[j] + share / N[j + 1]))
+        return first
 
     def standard_error(self, number: Callable[[Numbers], Array]) -> Array:
         """Jackknife standard error of a function of the numbers."""
@@ -122,26 +117,23 @@ def predict(moments: Moments, grid: Grid, noise_variance: float | None) -> Predi
     halves, blocks = moments.grams.halves, len(moments.sizes)
 
     def fitted(half: Array) -> tuple[Array, Array]:
-        D = moments.d_w + moments.d_s
-        return regressions(unpack(half)[:D, :D], moments.d_w)
+        D = moments.weak.d + moments.strong.d
+        return regressions(unpack(half)[:D, :D], moments.weak.d)
 
-    fits = [fitted(half) for half in halves]
-    whole = _numbers(moments, moments.whole(), moments.rows, grid)
-    whole["held_out"] = np.asarray(held_out(*fits))
+    fits, sample = [fitted(half) for half in halves], Sample.of(moments)
+    whole = sample.numbers(grid) | {"held_out": np.asarray(held_out(*fits))}
     kept = []
     for b, (gram, size) in enumerate(zip(moments.grams, moments.sizes, strict=True)):
         overlap = held_out(fitted(halves[b % 2] - gram), fits[1 - b % 2])
         rows = moments.rows - int(size)
-        moment = unpack((halves[0] + halves[1] - gram) / rows)
-        kept.append(_numbers(moments, moment, rows, grid) | {"held_out": np.asarray(overlap)})
+        others = Sample(moments, unpack((halves[0] + halves[1] - gram) / rows), rows)
+        kept.append(others.numbers(grid) | {"held_out": np.asarray(overlap)})
     left_out = {name: np.array([numbers[name] for numbers in kept]) for name in whole}
-    points = grid.exact(moments.d_w, moments.d_s)
-    shift = _change_by_sizes(ridge.expected_risks, MODELS, moments, moments.whole(), grid)
+    points, shift = sample.exact(grid), sample.change_by_sizes(ridge.expected_risks, grid)
     for model in MODELS:
         bias = (blocks - 1) * (left_out[model].mean(axis=0) - whole[model])
-        whole[model] = np.where(points, whole[model] + shift[model], whole[model] - bias)
-        left_out[model] = np.where(points, left_out[model] + shift[model], left_out[model])
-
+        whole[model] = whole[model] + np.where(points, shift[model], -bias)
+        left_out[model] = left_out[model] + shift[model]
     if noise_variance is not None:
         whole["noise"] = np.asarray(noise_variance)
         left_out["noise"] = np.full(blocks, noise_variance)
@@ -155,8 +147,7 @@ def predict(moments: Moments, grid: Grid, noise_variance: float | None) -> Predi
 
 def canonical_correlations(moments: Moments) -> Array:
     """Sample canonical correlations of the retained features, in falling order."""
-    cross = _whitened(moments.whole(), moments.d_w, moments.d_s)[0]
-    return np.asarray(np.minimum(linalg.svdvals(cross), 1))
+    return np.asarray(np.minimum(linalg.svdvals(Sample.of(moments).whitened[0]), 1))
 
 
 def chance_correlation(d_w: int, d_s: int, rows: int) -> float:
@@ -174,134 +165,7 @@ def student_terms(moments: Moments, grid: Grid) -> StudentTerms:
 
     Plug-in values where `theory.exact` does not apply.
     """
-    total = moments.whole()
-    names = [field.name for field in fields(StudentTerms)]
-    terms = {name: np.full((len(grid.n), len(grid.N)), np.nan) for name in names}
-    points = grid.exact(moments.d_w, moments.d_s)
-    if points.any():
-        rows, columns = points.any(axis=1), points.any(axis=0)
-        found = exact.student_terms(
-            _geometry(moments, total).corrected(moments.rows), grid.n[rows, None], grid.N[columns]
-        )
-        shift = _change_by_sizes(ridge.student_terms, names, moments, total, grid)
-        for name, values in terms.items():
-            values[np.ix_(rows, columns)] = getattr(found, name)
-            values += shift[name]
-    if not points.all():
-        found_in = _ridge(ridge.student_terms, names, moments, total, grid)
-        for name, values in terms.items():
-            values[~points] = found_in[name][~points]
-    return StudentTerms(**terms)
-
-
-def _numbers(moments: Moments, moment: Array, rows: int, grid: Grid) -> dict[str, Array]:
-    sample = _geometry(moments, moment)
-    found = sample.corrected(rows)
-    numbers: dict[str, Array] = {
-        name: np.asarray(getattr(found, name))
-        for name in ("d_sw", "rho_w", "rho_s", "missed", "leaked")
-    }
-    numbers["plug_in"] = np.asarray(sample.d_sw)
-    numbers["estimate"] = np.asarray(corrected(sample.d_sw, rows, sample.d_w, sample.d_s))
-    shape = len(MODELS), len(grid.n), len(grid.N)
-    errors = np.full(shape, np.nan)
-    points = grid.exact(moments.d_w, moments.d_s)
-    if points.any():
-        i, j = points.any(axis=1), points.any(axis=0)
-        risks = exact.expected_risks(found, grid.n[i, None], grid.N[j])
-        for model, values in zip(MODELS, errors, strict=True):
-            values[np.ix_(i, j)] = getattr(risks, model)
-    if not points.all():
-        found_in = _ridge(ridge.expected_risks, MODELS, moments, moment, grid)
-        for model, values in zip(MODELS, errors, strict=True):
-            values[~points] = found_in[model][~points]
-    return numbers | dict(zip(MODELS, errors, strict=True))
-
-
-def _ridge(
-    theory: Callable[..., Any],
-    names: Iterable[str],
-    moments: Moments,
-    moment: Array,
-    grid: Grid,
-    equal_sizes: bool = False,
-) -> dict[str, Array]:
-    """Apply a function of `theory.ridge` to the whole grid; sums over label columns."""
-    radii = (EQUAL, EQUAL) if equal_sizes else (moments.sizes_w, moments.sizes_s)
-    fit = grid.n[:, None], grid.N, grid.ridge, grid.ridge
-    found = [theory(d, *fit, strict=False) for d in _directions(moments, moment, *radii)]
-    return {name: np.sum([getattr(one, name) for one in found], axis=0) for name in names}
-
-
-def _change_by_sizes(
-    theory: Callable[..., Any],
-    names: Sequence[str],
-    moments: Moments,
-    total: Array,
-    grid: Grid,
-) -> dict[str, Array]:
-    """What the sizes of the inputs change against inputs of equal size."""
-    unequal, equal = (
-        _ridge(theory, names, moments, total, grid, equal_sizes) for equal_sizes in (False, True)
-    )
-    return {name: unequal[name] - equal[name] for name in names}
-
-
-def _geometry(moments: Moments, moment: Array) -> Geometry:
-    """Geometry of the sample with the labels as target; sums over label columns."""
-    cross, weak, strong, power = _whitened(moment, moments.d_w, moments.d_s)
-    seen, passed = np.sum(weak**2), cross.T @ weak
-    return Geometry(
-        d_w=moments.d_w,
-        d_s=moments.d_s,
-        d_sw=float(np.sum(cross**2)),
-        rho_w=float(max(power.sum() - seen, 0)),
-        rho_s=float(max(power.sum() - np.sum(strong**2), 0)),
-        missed=float(np.sum((strong - passed) ** 2)),
-        leaked=float(max(seen - np.sum(passed**2), 0)),
-        noise_variance=0.0,
-    )
-
-
-def _whitened(moment: Array, d_w: int, d_s: int) -> tuple[Array, Array, Array, Array]:
-    """Inner products (d_w, d_s) of orthonormal bases, the labels along them, and their power."""
-    w, s, y = slice(d_w), slice(d_w, d_w + d_s), slice(d_w + d_s, None)
-    weak, strong = (np.linalg.cholesky(moment[part, part]) for part in (w, s))
-    on_weak = linalg.solve_triangular(weak, np.hstack([moment[w, s], moment[w, y]]), lower=True)
-    on_strong = linalg.solve_triangular(
-        strong, np.hstack([on_weak[:, :d_s].T, moment[s, y]]), lower=True
-    )
-    cross: Array = on_strong[:, :d_w].T
-    return cross, on_weak[:, d_s:], on_strong[:, d_w:], moment.diagonal()[y]
-
-
-def _directions(
-    moments: Moments, moment: Array, radii_w: Radii, radii_s: Radii
-) -> list[Directions]:
-    """The pair along its principal directions, one for each label column."""
-    d_w, d_s = moments.d_w, moments.d_s
-    w, s, y = slice(d_w), slice(d_w, d_w + d_s), slice(d_w + d_s, None)
-    spectra, maps = [], []
-    for part, variances in ((w, moments.spectrum_w[:d_w]), (s, moments.spectrum_s[:d_s])):
-        scale = np.sqrt(variances)
-        if scale.max() < GRADED * scale.min():
-            values, directions = np.linalg.eigh(moment[part, part] * scale * scale[:, None])
-            spectra.append(values)
-            maps.append(scale[:, None] * directions / np.sqrt(values))
-        else:  # slower, and right for features of any units
-            root = np.linalg.cholesky(moment[part, part], upper=True)
-            left, singular, _ = np.linalg.svd(root * scale)
-            spectra.append(singular[::-1] ** 2)
-            maps.append(linalg.solve_triangular(root, left[:, ::-1]))
-    cross = maps[1].T @ moment[s, w] @ maps[0]
-    weak, strong = maps[0].T @ moment[w, y], maps[1].T @ moment[s, y]
-    power = moment.diagonal()[y]
-    return [
-        Directions(
-            cross,
-            Features(b_w, max(p - b_w @ b_w, 0.0), spectra[0], radii_w),
-            Features(b_s, max(p - b_s @ b_s, 0.0), spectra[1], radii_s),
-            0.0,
-        )
-        for b_w, b_s, p in zip(weak.T, strong.T, power, strict=True)
-    ]
+    sample = Sample.of(moments)
+    terms = sample.on_grid(exact.student_terms, ridge.student_terms, grid)
+    shift = sample.change_by_sizes(ridge.student_terms, grid)
+    return StudentTerms(**{name: terms[name] + shift[name] for name in terms})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
-from w2s_utils.diagnosis.moments import Rows
 from w2s_utils.diagnosis.prediction import Prediction
+from w2s_utils.diagnosis.rows import Reader, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,11 @@ class Ranking:
     table: pd.DataFrame
     ties: tuple[tuple[str, str], ...]
     diagnoses: dict[str, Diagnosis]
+
+    @property
+    def best(self) -> Diagnosis:
+        """Diagnosis of the first teacher."""
+        return next(iter(self.diagnoses.values()))
 
 
 def rank_teachers(
@@ -82,21 +88,13 @@ def rank_teachers(
     """
     if len(teachers) < 2:
         raise ValueError(f"At least two teachers are needed for a ranking, got {len(teachers)}.")
-    found = {}
+    found, student = {}, Reader("strong", strong)  # its directions serve all teachers
     for name, weak in teachers.items():
         try:
             found[name] = diagnose(
-                weak,
-                strong,
-                labels,
-                n=n,
-                N=N,
-                noise_variance=noise_variance,
-                replicates=replicates,
-                ridge=ridge,
-                energy=energy,
-                classes=classes,
-            )
+                weak, student, labels, n=n, N=N, noise_variance=noise_variance,
+                replicates=replicates, ridge=ridge, energy=energy, classes=classes,
+            )  # fmt: skip
         except ValueError as error:
             raise ValueError(f"Teacher {name}: {error}") from error
         if np.isnan(found[name].risk["student"].value[0, 0]):
@@ -105,33 +103,22 @@ def rank_teachers(
                 "threshold."
             )
     order = sorted(found, key=lambda name: float(found[name].risk["student"].value[0, 0]))
-    rows, ties = [], []
-    for place, name in enumerate(order):
-        d = found[name]
-        row: dict[str, Any] = {"teacher": name, "d_w": d.d_w, "d_sw": d.correlation.estimate}
-        point = d.table().iloc[0]
-        row |= {
-            key: point[key]
-            for quantity in ("student", "pgr", "opr")
-            for key in (quantity, f"{quantity}_low", f"{quantity}_high")
-        }
-        row["probability"] = np.nan
-        if place + 1 < len(order):
-            next_one = order[place + 1]
-            row["probability"], apart = _compare(d.prediction, found[next_one].prediction)
+    rows: list[dict[str, Any]] = []
+    ties: list[tuple[str, str]] = []
+    for name, following in zip_longest(order, order[1:]):
+        d, probability = found[name], np.nan
+        if following is not None:
+            probability, apart = _compare(d.prediction, found[following].prediction)
             if not apart:
-                ties.append((name, next_one))
-        rows.append(row)
+                ties.append((name, following))
+        bands = d.table().filter(regex="^(student|pgr|opr)").iloc[0]
+        measured = {"teacher": name, "d_w": d.d_w, "d_sw": d.correlation.estimate}
+        rows.append(measured | dict(bands) | {"probability": probability})
     return Ranking(n, N, pd.DataFrame(rows), tuple(ties), {name: found[name] for name in order})
 
 
 def _compare(better: Prediction, worse: Prediction) -> tuple[float, bool]:
     """Probability that the first student's risk is the lower, and whether the two can be told."""
-    pair = Prediction(
-        {"noise": better.whole["noise"], "gap": worse.whole["student"] - better.whole["student"]},
-        {
-            "noise": better.left_out["noise"],
-            "gap": worse.left_out["student"] - better.left_out["student"],
-        },
-    )
-    return pair.sign(lambda numbers: numbers["gap"][..., 0, 0])
+    parts = (better.whole, worse.whole), (better.left_out, worse.left_out)
+    gaps = ({"noise": one["noise"], "gap": two["student"] - one["student"]} for one, two in parts)
+    return Prediction(*gaps).sign(lambda numbers: numbers["gap"][..., 0, 0])

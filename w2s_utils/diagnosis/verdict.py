@@ -1,23 +1,20 @@
-"""A diagnosis in words: the verdict with its reasons, and why it may be wrong."""
+"""A forecast in words: the verdict with its reasons, and why it may be wrong."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.prediction import Band
-
-if TYPE_CHECKING:
-    from w2s_utils.diagnosis.diagnose import Diagnosis
-    from w2s_utils.diagnosis.moments import Moments
 
 Outcome = Literal["helps", "beats the teacher only", "does not help", "undecided"]
 
 NOTABLE = 0.1  # relative error of a prediction that is worth a warning
-SPANNED = 1e-9  # share of a constant that features leave by rounding alone
 FEW_ROWS = 10  # per direction, below which corrections of order d/M are large
 
 
@@ -42,15 +39,15 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def judge(d: Diagnosis) -> Verdict:
+def judge(f: Forecast) -> Verdict:
     """Verdict at the largest N."""
-    N = int(d.N[-1])
-    over_teacher = Band(d.gain.value[:, -1], d.gain.low[:, -1], d.gain.high[:, -1])
-    over_baseline = d.prediction.band(
+    N = int(f.N[-1])
+    over_teacher = f.gain[:, -1]
+    over_baseline = f.prediction.band(
         lambda numbers: (numbers["baseline"] - numbers["student"])[..., -1]
     )
-    outcome, said = compare(d.n, over_teacher, over_baseline)
-    reasons = [*_balance(d, over_teacher), _overlap(d), *_too_few(d), *_baseline(d, over_baseline)]
+    outcome, said = compare(f.n, over_teacher, over_baseline)
+    reasons = [*_balance(f, over_teacher), _overlap(f), *_too_few(f), *_baseline(f, over_baseline)]
     return Verdict(outcome, f"With N = {N:,} pseudo-labels the student {said}.", tuple(reasons))
 
 
@@ -86,183 +83,163 @@ def compare(n: NDArray[np.int64], over_teacher: Band, over_baseline: Band) -> tu
     return "undecided", " and ".join(parts)
 
 
-def _balance(d: Diagnosis, gain: Band) -> list[str]:
+def _balance(f: Forecast, gain: Band) -> Iterator[str]:
     """What the student gains on its teacher, split into variance and bias."""
     known = np.flatnonzero(np.isfinite(gain.value))
-    if not len(known):
-        return []
-    i = known[np.argmax(gain.value[known])]
-    bias = float(d.terms.bias[i, -1]) - d.geometry.rho_w
-    variance = float(d.risk["weak"].value[i, -1]) - d.geometry.rho_w
-    removed = variance - float(d.terms.variance[i, -1])
-    kind = "Variance dominated" if removed > abs(bias) else "Bias dominated"
-    change = f"adds {bias:.3g} of bias" if bias >= 0 else f"also removes {-bias:.3g} of bias"
-    return [
-        f"{kind}: at n = {d.n[i]:,} the student removes {removed:.3g} of its teacher's variance of "
-        f"{variance:.3g} and {change}."
-    ]
+    if len(known):
+        i = known[np.argmax(gain.value[known])]
+        bias = float(f.terms.bias[i, -1]) - f.geometry.rho_w
+        variance = float(f.risk["weak"].value[i, -1]) - f.geometry.rho_w
+        removed = variance - float(f.terms.variance[i, -1])
+        kind = "Variance dominated" if removed > abs(bias) else "Bias dominated"
+        change = f"adds {bias:.3g} of bias" if bias >= 0 else f"also removes {-bias:.3g} of bias"
+        yield (
+            f"{kind}: at n = {f.n[i]:,} the student removes {removed:.3g} of its teacher's "
+            f"variance of {variance:.3g} and {change}."
+        )
 
 
-def _overlap(d: Diagnosis) -> str:
-    shared = d.correlation.estimate / d.d_w
+def _overlap(f: Forecast) -> str:
+    shared = f.correlation.estimate / f.d_w
     limit = "only " if shared > 0.8 else ""
     return (
-        f"Teacher and student share {d.correlation.estimate:.1f} of the teacher's {d.d_w} "
+        f"Teacher and student share {f.correlation.estimate:.1f} of the teacher's {f.d_w} "
         f"dimensions: {limit}{100 * np.clip(1 - shared, 0, 1):.0f} % of its variance lies where "
         "pseudo-labels average it out."
     )
 
 
-def _too_few(d: Diagnosis) -> list[str]:
-    spare = d.N[-1] - d.soft_s[-1] - 1
-    kept = d.soft_s[-1] / spare if spare > 0 else np.inf
-    if kept < 0.25:
-        return []
-    return [
-        f"N is too small: with {d.N[-1]:,} pseudo-labels for {d.soft_s[-1]:.0f} student dimensions "
-        f"the student keeps {'all' if kept >= 1 else f'{100 * kept:.0f} %'} of the noise outside "
-        "its features."
-    ]
+def _too_few(f: Forecast) -> Iterator[str]:
+    spare = f.N[-1] - f.soft_s[-1] - 1
+    kept = f.soft_s[-1] / spare if spare > 0 else np.inf
+    if kept >= 0.25:
+        yield (
+            f"N is too small: with {f.N[-1]:,} pseudo-labels for {f.soft_s[-1]:.0f} student "
+            f"dimensions the student keeps {'all' if kept >= 1 else f'{100 * kept:.0f} %'} of the "
+            "noise outside its features."
+        )
 
 
-def _baseline(d: Diagnosis, gain: Band) -> list[str]:
+def _baseline(f: Forecast, gain: Band) -> Iterator[str]:
     loses = gain.high < 0
-    if not loses.any():
-        return []
-    return [
-        f"The strong baseline is better at {_range(d.n, loses)}: the target that the teacher "
-        f"misses ({d.missed.value:.3g}) and the variance that it passes on cost the student more "
-        "than few labels cost the baseline."
-    ]
+    if loses.any():
+        yield (
+            f"The strong baseline is better at {_range(f.n, loses)}: the target that the teacher "
+            f"misses ({f.missed.value:.3g}) and the variance that it passes on cost the student "
+            "more than few labels cost the baseline."
+        )
 
 
-def warn(d: Diagnosis, moments: Moments) -> tuple[str, ...]:
+def warn(f: Forecast) -> tuple[str, ...]:
     """Why the prediction may be off, the most serious first."""
-    found = [*_rows(d), *_near_threshold(d), *_tails(d), *_noise(d), *_doubtful_overlap(d)]
-    found += [*_wide(d), *_intercept(moments)]
-    for name, (count, share) in (("weak", moments.constant_w), ("strong", moments.constant_s)):
-        if count > 1 or share > 0.5:
-            found.append(
-                f"{count} column(s) of {name} are constant and carry {100 * share:.0f} % of its "
-                "energy: they span one direction at most, and push others out of the retained ones."
-            )
-    return tuple(found)
+    doubts = _few_rows, _near_threshold, _tails, _noise, _doubtful_overlap, _wide, _constants
+    return tuple(said for doubt in doubts for said in doubt(f))
 
 
-def _rows(d: Diagnosis) -> list[str]:
+def _few_rows(f: Forecast) -> Iterator[str]:
     few = [
-        f"{dimension} {name} directions"
-        for name, dimension in (("weak", d.d_w), ("strong", d.d_s))
-        if d.rows < FEW_ROWS * dimension
+        f"{features.d} {features.name} directions"
+        for features in (f.weak, f.strong)
+        if f.rows < FEW_ROWS * features.d
     ]
-    if not few:
-        return []
-    return [
-        f"Too few rows: {d.rows:,} for {' and '.join(few)}, below {FEW_ROWS} a direction; what is "
-        "corrected for is large, and so is what is left of it."
-    ]
+    if few:
+        yield (
+            f"Too few rows: {f.rows:,} for {' and '.join(few)}, below {FEW_ROWS} a direction; what "
+            "is corrected for is large, and so is what is left of it."
+        )
 
 
-def _near_threshold(d: Diagnosis) -> list[str]:
-    found = []
-    for size, name, sizes, models in (
-        (d.d_w, "d_w", d.n, "the teacher"),
-        (d.d_s, "d_s", d.n, "the strong baseline"),
-        (d.d_s, "d_s", d.N, "the student"),
+def _near_threshold(f: Forecast) -> Iterator[str]:
+    for size, name, sizes, letter, models in (
+        (f.d_w, "d_w", f.n, "n", "the teacher"),
+        (f.d_s, "d_s", f.n, "n", "the strong baseline"),
+        (f.d_s, "d_s", f.N, "N", "the student"),
     ):
         near = (sizes > 0.8 * size) & (sizes < 1.25 * size + 2)
-        if d.ridge == 0 and near.any():
-            letter = "n" if sizes is d.n else "N"
-            found.append(
+        if f.ridge == 0 and near.any():
+            yield (
                 f"{letter} = {_list(sizes[near])} is near {name} = {size}, where rare training "
                 f"sets dominate the error of {models}."
             )
-    below = ~d.exact
-    if d.ridge == 0 and below.any():
-        found.append(
+    below = ~f.exact
+    if f.ridge == 0 and below.any():
+        yield (
             "Below the interpolation threshold the exact theory does not apply: "
             f"{below.sum()} of {below.size} points are predicted by the asymptotic theory of "
             "ridge, and depend on the spectra of the features."
         )
-    if np.isnan(d.risk["student"].value).any():
-        found.append("Models too near their interpolation threshold have no prediction there.")
-    return found
+    if np.isnan(f.risk["student"].value).any():
+        yield "Models too near their interpolation threshold have no prediction there."
 
 
-def _tails(d: Diagnosis) -> list[str]:
-    found = []
-    for name, excess, size, letter in (
-        ("weak", d.leverage_w, int(d.n[0]), "n"),
-        ("strong", d.leverage_s, int(d.N[0]), "N"),
-    ):
+def _tails(f: Forecast) -> Iterator[str]:
+    for features, letter, size in ((f.weak, "n", int(f.n[0])), (f.strong, "N", int(f.N[0]))):
+        excess = features.leverage
         if abs(excess) > NOTABLE * size:
-            found.append(
-                f"Heavy tails: the {name} features have a leverage excess of {excess:.0f}, which "
-                f"at {letter} = {size:,} changes the cost of noise by about "
+            yield (
+                f"Heavy tails: the {features.name} features have a leverage excess of {excess:.0f},"
+                f" which at {letter} = {size:,} changes the cost of noise by about "
                 f"{100 * excess / size:+.0f} %, which is allowed for only roughly; trust {letter} "
                 f"above {int(np.ceil(abs(excess) / NOTABLE)):,}."
             )
-    return found
 
 
-def _intercept(moments: Moments) -> list[str]:
-    """What a constant would explain of the residuals, which the features do not."""
-    d_w, D = moments.d_w, moments.d_w + moments.d_s
-    moment, means = moments.whole(), moments.means
-    found = []
-    for name, part in (("weak", slice(d_w)), ("strong", slice(d_w, D))):
-        fit = np.linalg.solve(moment[part, part], np.column_stack([moment[part, D:], means[part]]))
-        constant = 1 - means[part] @ fit[:, -1]  # the squared mean of a constant's residual
-        residual = np.trace(moment[D:, D:]) - np.sum(moment[part, D:] * fit[:, :-1])
-        missed = np.sum((means[D:] - means[part] @ fit[:, :-1]) ** 2)
-        if constant > SPANNED and missed > NOTABLE * residual * constant:
-            found.append(
-                f"The {name} features hold no constant, and one would explain "
-                f"{100 * min(missed / (constant * residual), 1):.0f} % of what they leave of the "
-                "labels: centre the labels, or give both feature sets a column of ones."
+def _noise(f: Forecast) -> Iterator[str]:
+    noise = f.noise_variance
+    if noise is None:
+        return
+    for name, residual in (("weak", f.residual_w), ("strong", f.residual_s)):
+        excess = noise - residual
+        if excess.value > 2 * excess.standard_error:
+            yield (
+                f"The label noise {noise.value:.3g} exceeds what the {name} features leave "
+                f"unexplained ({residual.value:.3g}): one of the two is wrong."
             )
-    return found
 
 
-def _noise(d: Diagnosis) -> list[str]:
-    if d.noise_variance is None:
-        return []
-    return [
-        f"The label noise {d.noise_variance.value:.3g} exceeds what the {name} features leave "
-        f"unexplained ({residual.value:.3g}): one of the two is wrong."
-        for name, residual in (("weak", d.residual_w), ("strong", d.residual_s))
-        if d.noise_variance.value - residual.value
-        > 2 * np.hypot(residual.standard_error, d.noise_variance.standard_error)
-    ]
-
-
-def _doubtful_overlap(d: Diagnosis) -> list[str]:
-    c = d.correlation
-    found = []
+def _doubtful_overlap(f: Forecast) -> Iterator[str]:
+    c = f.correlation
     if c.estimate < 2 * c.standard_error:
-        found.append(
+        yield (
             f"The overlap d_sw = {c.estimate:.2f} ± {c.standard_error:.2f} cannot be told from "
             "chance."
         )
     # The held-out value shares the estimate's rows: its own error bounds that of the difference.
     gap = abs(c.estimate - c.held_out)
     if gap > max(3 * c.held_out_error, NOTABLE / 2 * max(c.estimate, 1)):
-        found.append(
+        yield (
             f"Two estimates of the overlap differ: {c.estimate:.1f} and, held out, "
             f"{c.held_out:.1f}; inputs that are heavy in both sets make the first too large."
         )
-    return found
 
 
-def _wide(d: Diagnosis) -> list[str]:
-    student, pgr = d.risk["student"], d.pgr
+def _wide(f: Forecast) -> Iterator[str]:
+    student, pgr = f.risk["student"], f.pgr
     wide = (student.high - student.value > 0.2 * student.value) | (pgr.high - pgr.value > 0.1)
-    if not wide.any():
-        return []
-    return [
-        f"Bands are wide at {wide.sum()} of {wide.size} points: more than 20 % of the student's "
-        "risk or 0.1 of PGR; give more rows."
-    ]
+    if wide.any():
+        yield (
+            f"Bands are wide at {wide.sum()} of {wide.size} points: more than 20 % of the "
+            "student's risk or 0.1 of PGR; give more rows."
+        )
+
+
+def _constants(f: Forecast) -> Iterator[str]:
+    sets = f.weak, f.strong
+    for features in sets:
+        if features.intercept > NOTABLE:
+            yield (
+                f"The {features.name} features hold no constant, and one would explain "
+                f"{100 * min(features.intercept, 1):.0f} % of what they leave of the labels: "
+                "centre the labels, or give both feature sets a column of ones."
+            )
+    for features in sets:
+        count, share = features.constant
+        if count > 1 or share > 0.5:
+            yield (
+                f"{count} column(s) of {features.name} are constant and carry {100 * share:.0f} % "
+                "of its energy: they span one direction at most, and push others out of the "
+                "retained ones."
+            )
 
 
 def _range(sizes: NDArray[np.int64], which: NDArray[np.bool_]) -> str:

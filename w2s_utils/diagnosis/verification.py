@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from w2s_utils._validate import Array, real_array
 from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.labels import read_labels
-from w2s_utils.diagnosis.moments import Rows
+from w2s_utils.diagnosis.rows import FeatureSet, Rows
 from w2s_utils.measure.spectrum import eigen_directions, energy_directions
 from w2s_utils.metrics import MODELS, Risks, mean, opr, pgr
 from w2s_utils.probes import probe_sweep, risks_at
@@ -73,56 +73,38 @@ def verify(
             f"the least is n = {diagnosis.n[0]}, N = {diagnosis.N[0]}."
         )
     W, S = (
-        _retained(X, name, d, diagnosis.energy)
-        for X, name, d in ((weak, "weak", diagnosis.d_w), (strong, "strong", diagnosis.d_s))
+        _retained(X, features, diagnosis.energy)
+        for X, features in ((weak, diagnosis.weak), (strong, diagnosis.strong))
     )
     splits = Splits(trials, test_size, seed)
     frames = [
-        probe_sweep(
-            W,
-            S,
-            {0: lambda _, column=column: column},  # type: ignore[misc]
-            column,
-            points,
-            splits,
-            diagnosis.ridge,
-        )
+        probe_sweep(W, S, {0: lambda _, y=column: y}, column, points, splits, diagnosis.ridge)  # type: ignore[misc]
         for column in y.T
     ]
     noise = diagnosis.noise_variance
     sigma2 = 0.0 if noise is None else noise.value
     predicted = diagnosis.table().set_index(["n", "N"])
-    rows: list[dict[str, Any]] = []
-    for n, N in dict.fromkeys(points):
-        by_column = [risks_at(frame, n, N) for frame in frames]
-        risks = Risks(*(sum(getattr(one, model) for one in by_column) - sigma2 for model in MODELS))
-        measured = {model: mean(getattr(risks, model)) for model in MODELS}
+    rows: list[tuple[Any, ...]] = []
+    for n, N in points:
+        columns = Risks.stack(risks_at(frame, n, N) for frame in frames)
+        risks = columns.map(lambda each: each.sum(axis=0) - sigma2)
+        measured = {model: mean(risks[model]) for model in MODELS}
         gain = mean(risks.weak - risks.student)  # paired: a trial's models share their rows
         measured |= {"gain": gain, "pgr": pgr(risks), "opr": opr(risks)}
-        for quantity, found in measured.items():
-            value, low, high = predicted.loc[
-                (n, N), [quantity, f"{quantity}_low", f"{quantity}_high"]
-            ]
-            rows.append(
-                {
-                    "n": n,
-                    "N": N,
-                    "quantity": quantity,
-                    "predicted": value,
-                    "low": low,
-                    "high": high,
-                    "measured": found.value,
-                    "standard_error": found.standard_error,
-                }
-            )
-    return pd.DataFrame(rows)
+        for name, found in measured.items():
+            band = predicted.loc[(n, N), [name, f"{name}_low", f"{name}_high"]]
+            rows.append((n, N, name, *band, found.value, found.standard_error))
+    header = "n", "N", "quantity", "predicted", "low", "high", "measured", "standard_error"
+    return pd.DataFrame(rows, columns=header)
 
 
-def _retained(features: Rows, name: str, d: int, energy: float) -> Array:
-    """Features along their d leading directions, of their own variances."""
-    X = real_array(features[:], name, 2)
-    directions = (energy_directions(X, 1, name) if energy == 1 else eigen_directions(X, name))[1]
-    if directions.shape[1] < d:
+def _retained(X: Rows, known: FeatureSet, energy: float) -> Array:
+    """Features along the retained directions, of their own variances."""
+    every, name = real_array(X[:], known.name, 2), known.name
+    _, directions = (
+        energy_directions(every, 1, name) if energy == 1 else eigen_directions(every, name)
+    )
+    if directions.shape[1] < known.d:
         raise ValueError(f"{name} has {directions.shape[1]} columns, fewer than were diagnosed.")
-    kept: Array = X @ directions[:, :d]
+    kept: Array = every @ directions[:, : known.d]
     return kept

@@ -1,0 +1,172 @@
+"""What reports show of a forecast in tables: rows of cells, the header first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_utils.diagnosis.forecast import Forecast
+from w2s_utils.diagnosis.prediction import Band
+from w2s_utils.metrics import MODELS
+
+FEW = 5  # sizes shown of a grid
+MISSING = "–"
+
+Table = list[list[str]]
+
+
+def measured(f: Forecast) -> Table:
+    """What was measured: name, value, remark."""
+    c = f.correlation
+    known = f.noise_variance is not None
+    rows = [
+        ["", "value", ""],
+        ["weak dimension d_w", f"{f.d_w}", f"of {len(f.spectrum_w)} columns"],
+        ["strong dimension d_s", f"{f.d_s}", f"of {len(f.spectrum_s)} columns"],
+        ["overlap d_sw", _with_error(c.estimate, c.standard_error),
+         f"raw {c.plug_in:.1f}; unrelated sets: {c.chance:.1f}"],
+        ["top canonical correlation", f"{f.canonical_correlations[0]:.3f}",
+         f"unrelated sets: {f.chance_correlation:.3f}"],
+        ["rho_w + sigma^2", f"{f.residual_w}", "unexplained by weak features"],
+        ["rho_s + sigma^2", f"{f.residual_s}", "unexplained by strong features"],
+        ["label noise sigma^2", f"{f.noise_variance}", ""] if known else
+        ["label noise sigma^2", "unknown", "so rho is not known apart from it"],
+        *([["rho_w", f"{f.rho_w:.4g}", ""]] if known else []),
+        ["bias 1: unseen", f"{max(float(f.terms.unseen[-1, -1]), 0):.4g}",
+         f"not in strong: {'rho_s' if known else 'rho_s + sigma^2'}"],
+        ["bias 2: missed", f"{f.missed}", "in strong, not in weak"],
+        ["bias 3: leaked", f"{f.leaked}", "in weak only; counts d_s/N times"],
+    ]  # fmt: skip
+    return [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in rows]
+
+
+def risks_by_n(f: Forecast) -> Table:
+    """Return the four risks at the largest N for some n."""
+    rows = [["n", "teacher", "student", "baseline", "ceiling"]]
+    digits = _digits(f.risk["ceiling"].value)
+    for i in few(len(f.n)):
+        rows.append([f"{f.n[i]:,}", *(_half(f.risk[model][i, -1], digits) for model in MODELS)])
+    return rows
+
+
+def ratios_by_n(f: Forecast) -> Table:
+    """PGR and OPR at the largest N for some n, and from which N the student beats others."""
+    rows = [["n", "PGR", "OPR", "beats teacher", "beats baseline"]]
+    for i in few(len(f.n)):
+        ratios = _interval(f.pgr[i, -1]), _interval(f.opr[i, -1])
+        wins = _from(f.beats_teacher[i]), _from(f.beats_baseline[i])
+        rows.append([f"{f.n[i]:,}", *ratios, *wins])
+    return rows
+
+
+def by_N(f: Forecast, i: int) -> Table:
+    """Student's risk, PGR and OPR at n[i] for some N."""
+    rows = [["N", "student", "PGR", "OPR"]]
+    digits = _digits(f.risk["ceiling"].value)
+    for j in few(len(f.N)):
+        risk = _half(f.risk["student"][i, j], digits)
+        rows.append([f"{f.N[j]:,}", risk, _interval(f.pgr[i, j]), _interval(f.opr[i, j])])
+    return rows
+
+
+def checked(check: pd.DataFrame, every: bool = False) -> Table:
+    """Predicted and measured student's risk, PGR and OPR at some points, or at every one."""
+    quantities = ("student", "pgr", "opr")
+    by_point = check.set_index(["n", "N", "quantity"]).to_dict("index")
+    points = check[["n", "N"]].drop_duplicates().to_numpy()
+    if not every:
+        wanted = [{sizes[k] for k in few(len(sizes), 3)} for sizes in map(np.unique, points.T)]
+        points = np.array([(n, N) for n, N in points if n in wanted[0] and N in wanted[1]])
+    digits = _digits(check.loc[check["quantity"] == "student", "measured"])
+    rows = [["n", "N", "student", "PGR", "OPR"]]
+    for n, N in points:
+        cells = [
+            _pair(by_point[n, N, name], digits if name == "student" else 2) for name in quantities
+        ]
+        rows.append([f"{n:,}", f"{N:,}", *cells])
+    return rows
+
+
+def ranked(ranking: pd.DataFrame) -> Table:
+    """Rows of the table of a ranking, the best teacher first."""
+    rows = [["", "teacher", "d_w", "d_sw", "student", "PGR", "OPR", "surely"]]
+    digits = _digits(ranking["student"])
+    for place, t in enumerate(ranking.to_dict("records"), 1):
+        probability = t["probability"]
+        rows.append(
+            [
+                f"{place}",
+                t["teacher"],
+                f"{t['d_w']}",
+                f"{t['d_sw']:.1f}",
+                _plus_minus(t["student"], t["student_high"] - t["student"], digits),
+                _plus_minus(t["pgr"], t["pgr_high"] - t["pgr"], 2),
+                _number(t["opr"], 3),
+                MISSING if np.isnan(probability) else f"{100 * probability:.0f} %",
+            ]
+        )
+    return rows
+
+
+def aligned(table: Table) -> list[str]:
+    """Lines of text, the columns two spaces apart: words to the left, numbers to the right."""
+    columns = list(zip(*table, strict=True))
+    left = [not any(re.match(rf"-?\d|{MISSING}", cell) for cell in cells[1:]) for cells in columns]
+    widths = [max(map(len, cells)) for cells in columns]
+    lines = (
+        "  ".join(
+            cell.ljust(width) if words else cell.rjust(width)
+            for cell, width, words in zip(row, widths, left, strict=True)
+        )
+        for row in table
+        if any(row)
+    )
+    return [f"  {line}".rstrip() for line in lines]
+
+
+def few(count: int, most: int = FEW) -> NDArray[np.int64]:
+    """Positions of at most some of `count` values, the ends among them."""
+    return np.unique(np.linspace(0, count - 1, most).round().astype(np.int64))
+
+
+def _digits(values: Any) -> int:
+    """Decimals that show four digits of a typical value."""
+    typical = np.nanmedian(np.abs(np.asarray(values, float)))
+    if not (np.isfinite(typical) and typical > 0):
+        return 3
+    return int(np.clip(3 - np.floor(np.log10(typical)), 0, 12))
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if np.isfinite(value) else MISSING
+
+
+def _plus_minus(value: float, half: float, digits: int) -> str:
+    return f"{value:.{digits}f} ± {half:.{digits}f}" if np.isfinite(value) else MISSING
+
+
+def _with_error(value: float, error: float) -> str:
+    return f"{value:.1f} ± {error:.1f}" if error >= 0.1 else f"{value:.2f} ± {error:.2f}"
+
+
+def _half(band: Band, digits: int) -> str:
+    return _plus_minus(float(band.value), float(band.high - band.value), digits)
+
+
+def _interval(band: Band) -> str:
+    value, low, high = map(float, (band.value, band.low, band.high))
+    return f"{value:.2f} ({low:.2f} to {high:.2f})" if np.isfinite(value) else MISSING
+
+
+def _pair(row: Mapping[Any, float], digits: int) -> str:
+    predicted = _number(row["predicted"], digits)
+    return f"{predicted} / {_plus_minus(row['measured'], row['standard_error'], digits)}"
+
+
+def _from(N: float) -> str:
+    return f"N >= {N:,.0f}" if np.isfinite(N) else "never"
