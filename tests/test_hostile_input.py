@@ -22,8 +22,9 @@ from papermill.translators import PythonTranslator
 from tests.test_publish import write_notebook
 from w2s_utils import cli, publish
 from w2s_utils._files import read_array, write_array
+from w2s_utils.errors import UserError
 from w2s_utils.io import refusal
-from w2s_utils.publish import PublishError, parse_yaml
+from w2s_utils.publish import parse_yaml
 from w2s_utils.tasks import embedding, packages
 from w2s_utils.tasks.files import read_features
 from w2s_utils.tasks.packages import read_members
@@ -194,7 +195,7 @@ def test_values_that_would_not_be_quoted_are_refused(here, text):
     source = write_notebook(here / "a.ipynb", parameters="n = None\nm = dict(a=1)")
     value = parse_yaml(text)
     for name in ("n", "m"):
-        with pytest.raises(PublishError, match=r"takes for \w numbers, words, and lists of them"):
+        with pytest.raises(UserError, match=r"takes for \w numbers, words, and lists of them"):
             publish.check_parameters(source, {name: value})
 
 
@@ -232,5 +233,5 @@ def test_papermill_alone_would_run_code(tmp_path, monkeypatch):
 
 def test_code_in_a_name_of_a_parameter_is_refused(here):
     source = write_notebook(here / "a.ipynb", parameters="n = 1")
-    with pytest.raises(PublishError, match="declares no parameter"):
+    with pytest.raises(UserError, match="declares no parameter"):
         publish.check_parameters(source, {f"n = {CODE}; n": 1})

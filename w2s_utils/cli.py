@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperCommand
 
 from w2s_utils import publish
+from w2s_utils.errors import UserError
 
 INTERRUPTED = {130, 128 + signal.SIGTERM, 128 + signal.SIGHUP}
 """Exit codes after Ctrl-C, as typer sets it, and after the signals of `main`."""
@@ -143,7 +144,7 @@ def run(
         source = root / "notebooks" / f"{notebook}.ipynb"
     if not source.is_file():
         names = ", ".join(sorted(path.stem for path in (root / "notebooks").glob("*.ipynb")))
-        raise publish.PublishError(f"There is no notebook {notebook}; choose a path or: {names}.")
+        raise UserError(f"There is no notebook {notebook}; choose a path or: {names}.")
     pairs = [parameter.split("=", maxsplit=1) for parameter in parameters or []]
     values = {name: publish.parse_yaml(value) for name, value in pairs}
     target = output or root / "build" / "runs" / source.name
@@ -582,7 +583,7 @@ def _request() -> Iterator[None]:
     try:
         yield
     except (ValueError, ImportError) as error:
-        raise publish.PublishError(str(error)) from error
+        raise UserError(str(error)) from error
 
 
 def project_root() -> Path:
@@ -590,7 +591,7 @@ def project_root() -> Path:
     for folder in (Path.cwd(), *Path.cwd().parents):
         if (folder / "_config.yml").is_file() and (folder / "notebooks").is_dir():
             return folder
-    raise publish.PublishError(
+    raise UserError(
         f"{Path.cwd()} is not inside the book's project: go to the folder with _config.yml."
     )
 
@@ -614,9 +615,9 @@ def main() -> None:
                 file=sys.stderr,
             )
         raise
-    except (publish.PublishError, OSError, MemoryError) as error:
+    except (UserError, OSError, MemoryError) as error:
         print(f"w2s: {error or 'The memory is full.'}", file=sys.stderr)
-        sys.exit(2 if type(error) is publish.PublishError else 1)
+        sys.exit(2 if type(error) is UserError else 1)
 
 
 if __name__ == "__main__":

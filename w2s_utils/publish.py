@@ -41,13 +41,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 from w2s_utils._files import packages, read_json, write_atomically
+from w2s_utils.errors import UserError
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from jupyter_client.manager import KernelManager
 
-__all__ = ["BuildError", "PublishError", "build_book", "execute", "parse_yaml"]
+__all__ = ["BuildError", "build_book", "execute", "parse_yaml"]
 
 PACKAGE = Path(__file__).parent
 
@@ -81,11 +82,7 @@ LONGEST = 70  # bytes of a folder's path, so that sockets in it keep to macOS's 
 ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class PublishError(Exception):
-    """What was asked for cannot be done; the message says why and what to do."""
-
-
-class BuildError(PublishError):
+class BuildError(UserError):
     """A notebook or the book failed while it was being built."""
 
 
@@ -111,7 +108,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
 
     Raises
     ------
-    PublishError
+    UserError
         If the file is no notebook, or does not declare one of the parameters.
     BuildError
         If a cell fails.
@@ -122,7 +119,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
 
     check_parameters(notebook, parameters)
     if output.resolve() == notebook.resolve():
-        raise PublishError(f"{output} is the source itself: give the output another name.")
+        raise UserError(f"{output} is the source itself: give the output another name.")
     output.parent.mkdir(parents=True, exist_ok=True)
     # Its warnings come from a cruder reading of the parameters cell than check_parameters has.
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -172,27 +169,25 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Raise PublishError unless each parameter is declared, with a default of the same kind."""
+    """Raise UserError unless each parameter is declared, with a default of the same kind."""
     tagged = [cell for cell in _cells(notebook) if "parameters" in cell["metadata"].get("tags", [])]
     if len(tagged) != 1:
-        raise PublishError(
+        raise UserError(
             f"{notebook.name} has {len(tagged)} cells tagged 'parameters': "
             "give that tag to the one cell that assigns them."
         )
     try:
         declared = dict(_assignments("".join(tagged[0]["source"])))
     except (SyntaxError, ValueError) as error:
-        raise PublishError(
-            f"{notebook.name}: the parameters cell is no Python: {error}."
-        ) from error
+        raise UserError(f"{notebook.name}: the parameters cell is no Python: {error}.") from error
     for name, value in parameters.items():
         if name not in declared:
-            raise PublishError(
+            raise UserError(
                 f"{notebook.name} declares no parameter {name!r}; "
                 f"it declares {', '.join(declared) or 'none'}."
             )
         if not _is_plain(value):
-            raise PublishError(
+            raise UserError(
                 f"{notebook.name} takes for {name} numbers, words, and lists of them or mappings "
                 f"from words to them, got {value!r}."
             )
@@ -201,7 +196,7 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
         except (ValueError, TypeError):  # an expression: any value may do
             continue
         if not _same_kind(value, default):
-            raise PublishError(
+            raise UserError(
                 f"{notebook.name} takes for {name} a value like {default!r}, got {value!r}."
             )
 
@@ -259,7 +254,7 @@ def _read(notebook: Path) -> dict[str, Any]:
             "parameters" in cell["metadata"].get("tags", []) and "".join(cell["source"])
             _ = cell["cell_type"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PublishError(f"{notebook} cannot be read as a notebook: {error}.") from error
+        raise UserError(f"{notebook} cannot be read as a notebook: {error}.") from error
     return content
 
 
@@ -276,7 +271,7 @@ def _with_ids(notebook: Path) -> Any:
         nbformat.validate(content)
     except nbformat.ValidationError as error:
         problem = str(error).partition("\n")[0].rstrip(".")
-        raise PublishError(f"{notebook} cannot be read as a notebook: {problem}.") from error
+        raise UserError(f"{notebook} cannot be read as a notebook: {problem}.") from error
     return nbformat.v4.reads_json(json.dumps(content))  # type: ignore[no-untyped-call]
 
 
@@ -342,7 +337,7 @@ def _scratch_folder() -> Iterator[str]:
         except OSError:
             continue
     else:
-        raise PublishError(
+        raise UserError(
             f"No folder takes a kernel's sockets, of {', '.join(filter(None, wanted))}: set TMPDIR "
             f"to one that can be written to and whose path has at most {LONGEST} bytes."
         )
@@ -544,7 +539,7 @@ def _run_and_send(task: Task, sender: "Connection[Any, Any]") -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         sender.send(task.run())
-    except PublishError as error:
+    except UserError as error:
         sender.send(str(error))
     except OSError as error:  # a full disk, say
         sender.send(f"{task.notebook.name} failed: {error}")
@@ -603,7 +598,7 @@ def build_book(
 
     Raises
     ------
-    PublishError
+    UserError
         If the profile, the table of contents or a parameter is wrong; nothing has run then.
     BuildError
         If a notebook or a page fails, or a verdict is not the recorded one; the last good book
@@ -666,7 +661,7 @@ def _pages(root: Path) -> list[Path]:
         candidates = [root / f"{file}{suffix}" for suffix in ("", ".md", ".ipynb")]
         found = [path for path in candidates if path.is_file()]
         if not found:
-            raise PublishError(f"_toc.yml lists {file}, but there is no {file}.md or {file}.ipynb.")
+            raise UserError(f"_toc.yml lists {file}, but there is no {file}.md or {file}.ipynb.")
         pages.append(found[0])
     return pages
 
@@ -681,14 +676,14 @@ def _tasks(root: Path, pages: Sequence[Path], profile: str) -> list[Task]:
     path = profiles / f"{profile}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(path.stem for path in profiles.glob("*.yaml")))
-        raise PublishError(f"There is no profile {profile!r}; choose one of: {known}.")
+        raise UserError(f"There is no profile {profile!r}; choose one of: {known}.")
     values = read_yaml(path) or {}
     notebooks = {page.stem: page for page in pages if page.suffix == ".ipynb"}
     if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
-        raise PublishError(f"{path.name} must map notebook names to mappings of parameters.")
+        raise UserError(f"{path.name} must map notebook names to mappings of parameters.")
     unknown = sorted(set(values) - set(notebooks))
     if unknown:
-        raise PublishError(
+        raise UserError(
             f"{path.name} names {', '.join(unknown)}, but _toc.yml lists only the notebooks "
             f"{', '.join(notebooks)}."
         )
@@ -803,13 +798,13 @@ def read_yaml(path: Path) -> Any:
 
     Raises
     ------
-    PublishError
+    UserError
         If it is no YAML.
     """
     try:
         return parse_yaml(path.read_text(encoding="utf-8"))
-    except (PublishError, UnicodeDecodeError) as error:
-        raise PublishError(f"{path.name}: {error}") from error
+    except (UserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.name}: {error}") from error
 
 
 def parse_yaml(text: str) -> Any:
@@ -817,7 +812,7 @@ def parse_yaml(text: str) -> Any:
 
     Raises
     ------
-    PublishError
+    UserError
         If the text is no YAML.
     """
     import yaml
@@ -833,4 +828,4 @@ def parse_yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader)  # a safe loader
     except Exception as error:  # a value that is not of its tag: any error of its constructor
-        raise PublishError(f"This cannot be read as YAML: {error}") from error
+        raise UserError(f"This cannot be read as YAML: {error}") from error

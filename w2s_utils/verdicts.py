@@ -10,7 +10,8 @@ import yaml
 
 from w2s_utils._files import write_atomically
 from w2s_utils.claims import entries, verdict
-from w2s_utils.publish import PublishError, read_yaml
+from w2s_utils.errors import UserError
+from w2s_utils.publish import read_yaml
 
 HEADER = "# Verdicts of this profile. `w2s book --record-verdicts` writes this file.\n"
 
@@ -63,12 +64,12 @@ def differences(record: Path, verdicts: dict[str, list[str]]) -> str:
 
     Raises
     ------
-    PublishError
+    UserError
         If the record is damaged.
     """
     recorded = (read_yaml(record) if record.exists() else None) or {}
     if not isinstance(recorded, dict) or not all(isinstance(v, list) for v in recorded.values()):
-        raise PublishError(f"{record.name} must map chapters to lists of verdicts.")
+        raise UserError(f"{record.name} must map chapters to lists of verdicts.")
     before, after = (
         [f"{chapter}: {line}" for chapter, lines in side.items() for line in lines]
         for side in (recorded, verdicts)
