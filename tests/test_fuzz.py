@@ -16,8 +16,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.tasks.test_files import MATRIX, tensor, write_pt
-from w2s_utils import cli, pdf, publish, sweeps
+from w2s_utils import cli, publish, sweeps
 from w2s_utils.errors import UserError
+from w2s_utils.publish import pdf
 from w2s_utils.tasks import colored_mnist, embedding, packages, sst2, utkface
 from w2s_utils.tasks.files import read_features, read_labels
 
@@ -238,7 +239,7 @@ def light(tmp_path, monkeypatch):
         return 0.1
 
     def build_book(root, profile="quick", jobs=None, **rest):
-        publish._tasks(root, publish._pages(root), profile)
+        publish.project.tasks(root, publish.project.pages(root), profile, "")
         return root / "index.html"
 
     def compute(work, blocks, *rest):

@@ -25,6 +25,7 @@ from w2s_utils._files import read_array, write_array
 from w2s_utils.errors import UserError
 from w2s_utils.io import refusal
 from w2s_utils.publish import parse_yaml
+from w2s_utils.publish.notebook import _is_plain
 from w2s_utils.tasks import embedding, packages
 from w2s_utils.tasks.files import read_features
 from w2s_utils.tasks.packages import read_members
@@ -173,7 +174,7 @@ def written(value):
 
 @given(PLAIN.filter(lambda value: "inf" not in repr(value)))
 def test_a_value_that_is_accepted_is_written_as_a_literal_of_itself(value):
-    assert publish._is_plain(value)
+    assert _is_plain(value)
     assert written(value) == value
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from w2s_utils import publish
 
-ROOT = Path(publish.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = [ROOT / "README.md", ROOT / "w2s_utils/cli.py", *(ROOT / "book").glob("*.md"), *NOTEBOOKS]
 STATEMENT = re.compile(

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from w2s_utils.errors import UserError
-from w2s_utils.pdf import one_page, print_book
+from w2s_utils.publish.pdf import one_page, print_book
 
 PAGE = """<!doctype html><head><title>{title} — The book</title>
 <link rel="stylesheet" href="{up}_static/style.css?v=1">

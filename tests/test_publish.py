@@ -20,9 +20,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from w2s_utils import publish
 from w2s_utils.errors import UserError
-from w2s_utils.publish import BuildError, Task, build_book, execute, parse_yaml
+from w2s_utils.publish import BuildError, build_book, cache, execute, kernel, parse_yaml
+from w2s_utils.publish.cache import Task, environment_key
 
-REAL_PACKAGE = publish.PACKAGE
+REAL_PACKAGE = cache.PACKAGE
 CONFIG = """
 title: Tiny
 only_build_toc_files: true
@@ -70,7 +71,7 @@ def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     """A stand-in for the package's sources, so that a test may edit them."""
     folder = tmp_path_factory.mktemp("package")
     (folder / "module.py").write_text("x = 1\n")
-    monkeypatch.setattr(publish, "PACKAGE", folder)
+    monkeypatch.setattr(cache, "PACKAGE", folder)
     return folder
 
 
@@ -159,7 +160,7 @@ def test_sockets_go_where_their_paths_are_short_enough(
 def test_without_a_place_for_sockets_it_is_said_what_to_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "TEMPORARY", ["/proc/absent"])  # not even root can make it
+    monkeypatch.setattr(kernel, "TEMPORARY", ["/proc/absent"])  # not even root can make it
     monkeypatch.setenv("TMPDIR", "/" + "long" * 30)
     source = write_notebook(tmp_path / "a.ipynb")
     with pytest.raises(UserError, match=r"^No folder .* set TMPDIR to one that can be written"):
@@ -334,7 +335,7 @@ def test_dead_kernel_is_a_failure_of_the_cell(tmp_path: Path) -> None:
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
     source = write_notebook(tmp_path / "a.ipynb", "print(n)")
-    return Task(source, {"n": 1}, tmp_path / "executed/a.ipynb", publish.environment_key())
+    return Task(source, {"n": 1}, tmp_path / "executed/a.ipynb", environment_key())
 
 
 def edit(notebook: Path, change: str) -> None:
@@ -365,20 +366,20 @@ def test_key_depends_on_parameters(task: Task) -> None:
 def test_key_depends_on_the_package_python_and_every_installed_version(
     package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = {publish.environment_key()}
+    keys = {environment_key()}
     (package / "module.py").write_text("x = 2\n")
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     (package / "module.py").rename(package / "renamed.py")
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     (package / "manifest.json").write_text("{}")
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     monkeypatch.setattr(sys, "version", "3.99")
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     numpy = SimpleNamespace(metadata={"Name": "numpy", "Version": "99"})
     monkeypatch.setattr(metadata, "distributions", lambda: [numpy])
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     assert len(keys) == 6
-    assert publish.environment_key() in keys
+    assert environment_key() in keys
 
 
 def test_a_change_of_one_function_in_any_module_makes_every_notebook_stale(
@@ -387,12 +388,12 @@ def test_a_change_of_one_function_in_any_module_makes_every_notebook_stale(
     """The real package, file by file: each change gives a key of its own."""
     copy = tmp_path / "w2s_utils"
     shutil.copytree(REAL_PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(publish, "PACKAGE", copy)
+    monkeypatch.setattr(cache, "PACKAGE", copy)
     monkeypatch.setattr(metadata, "distributions", lambda: [])  # slow, and tested above
     source = write_notebook(tmp_path / "notebooks/a.ipynb", "print(n)")
 
     def task() -> Task:
-        return Task(source, {}, tmp_path / "executed.ipynb", publish.environment_key())
+        return Task(source, {}, tmp_path / "executed.ipynb", environment_key())
 
     task().output.write_text("done")
     sha256 = hashlib.sha256(b"done").hexdigest()

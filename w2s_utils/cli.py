@@ -87,7 +87,7 @@ def pdf(
 
     w2s pdf --profile paper --output book.pdf
     """
-    from w2s_utils.pdf import print_book
+    from w2s_utils.publish.pdf import print_book
 
     root = project_root()
     target = output or root / "build" / "book.pdf"
