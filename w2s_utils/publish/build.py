@@ -69,6 +69,7 @@ def build_book(
         stays where it is.
     """
     from filelock import FileLock, Timeout
+    from joblib import cpu_count
 
     from w2s_utils.publish import verdicts
 
@@ -89,7 +90,7 @@ def build_book(
         report(f"Profile {profile}: {len(todo)} of {len(tasks)} notebooks to execute.")
         if todo:
             before_execution()
-        seconds = execute_all(todo, jobs or os.cpu_count() or 1, report)
+        seconds = execute_all(todo, jobs or cpu_count(), report)
         if todo and environment_key() != environment:
             raise BuildError(
                 "The package or its libraries changed while the notebooks ran: the same command "
