@@ -244,7 +244,7 @@ def main():
 BUILD = """
 import os
 from w2s_utils import cli, publish
-cli.fetch, publish.build.BUILDER = lambda: None, os.environ["BUILDER"]
+cli.notebooks.fetch, publish.build.BUILDER = lambda: None, os.environ["BUILDER"]
 cli.main()
 """
 
@@ -590,7 +590,7 @@ def test_a_sweep_on_a_full_disk_is_one_sentence_and_goes_on_later(w2s, tmp_path)
 def test_a_build_on_a_full_disk_is_one_sentence_and_keeps_the_last_book(
     project, w2s, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(cli, "fetch", lambda: None)
+    monkeypatch.setattr(cli.notebooks, "fetch", lambda: None)
     with small_disk(tmp_path / "disk", 2000) as disk:
         shutil.copytree(project, disk / "project")
         monkeypatch.chdir(disk / "project")
