@@ -19,11 +19,4 @@ from w2s_utils.publish.notebook import check_parameters
 from w2s_utils.publish.project import page_names
 from w2s_utils.publish.yaml import parse_yaml
 
-__all__ = [
-    "BuildError",
-    "build_book",
-    "check_parameters",
-    "execute",
-    "page_names",
-    "parse_yaml",
-]
+__all__ = ["BuildError", "build_book", "check_parameters", "execute", "page_names", "parse_yaml"]

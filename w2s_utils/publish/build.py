@@ -99,8 +99,7 @@ def build_book(
         record = root / "notebooks" / "verdicts" / f"{profile}.yaml"
         verdicts.check(record, [task.output for task in tasks], record_verdicts)
         _assemble(root, profile, tasks)
-        book = _built(build, environment)
-        _show(book, build / name)
+        _show(_built(build, environment), build / name)
     for page in pages:
         if page.suffix == ".ipynb":
             time_taken = f"{seconds[page.stem]:.1f} s" if page.stem in seconds else "unchanged"
