@@ -14,7 +14,7 @@ import pytest
 
 from w2s_utils import cli, publish
 
-ROOT = Path(publish.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 SLOWEST = ("test_accessibility.py", "test_rerun_page.py", "test_browser.py", "test_faults.py")
 
 

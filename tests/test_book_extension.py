@@ -10,10 +10,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from w2s_utils import publish
 from w2s_utils.publish import build_book
 
-ROOT = Path(publish.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 
 INTRO = """# Introduction
 

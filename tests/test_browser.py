@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import served
 from w2s_utils import publish
 
-ROOT = Path(publish.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 RAW_TEX = r"[...document.querySelectorAll('p')].filter(p => /\$\$|\\[([]/.test(p.innerText)).length"
 MEGABYTES = """["navigation", "resource"].flatMap(kind => performance.getEntriesByType(kind))
     .reduce((sum, entry) => sum + entry.encodedBodySize, 0) / 1e6"""
@@ -70,7 +70,7 @@ def problems_of(chromium, site, width, scheme):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", WIDTHS)
 def test_every_page_is_whole_offline(book, chromium, device, scheme):
-    assert len(book[1]) > len(publish._pages(ROOT))  # the search page is none of the sources
+    assert len(book[1]) > len(publish.project.pages(ROOT))  # the search page is none of the sources
     assert problems_of(chromium, book, WIDTHS[device], scheme) == []
 
 

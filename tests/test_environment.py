@@ -90,8 +90,8 @@ def test_bootstrap_accepts_the_declared_pythons():
 USED_OTHERWISE = {
     "axe-playwright-python": ("tests/test_accessibility.py", "axe_playwright_python"),
     "efficientnet_lite_pytorch": ("w2s_utils/features/efficientnet.py", "REQUIRED"),
-    "ipykernel": ("w2s_utils/publish.py", "NATIVE_KERNEL_NAME"),
-    "jupyter-book": ("w2s_utils/publish.py", "from jupyter_book.cli.main import main"),
+    "ipykernel": ("w2s_utils/publish/kernel.py", "NATIVE_KERNEL_NAME"),
+    "jupyter-book": ("w2s_utils/publish/build.py", "from jupyter_book.cli.main import main"),
     "mypy": ("bootstrap.py", "mypy"),
     "nbval": ("bootstrap.py", "--nbval-lax"),
     "numpydoc": ("_config.yml", "numpydoc"),

@@ -244,7 +244,7 @@ def main():
 BUILD = """
 import os
 from w2s_utils import cli, publish
-cli.fetch, publish.BUILDER = lambda: None, os.environ["BUILDER"]
+cli.notebooks.fetch, publish.build.BUILDER = lambda: None, os.environ["BUILDER"]
 cli.main()
 """
 
@@ -257,8 +257,8 @@ def project(tmp_path, monkeypatch):
     (stand_in / "main.py").write_text(PAGES)
     for folder in (stand_in, stand_in.parent):
         (folder / "__init__.py").touch()
-    builder = f"import sys\nsys.path.insert(0, {str(tmp_path / 'path')!r})\n{publish.BUILDER}"
-    monkeypatch.setattr(publish, "BUILDER", builder)
+    builder = f"import sys\nsys.path.insert(0, {str(tmp_path / 'path')!r})\n{publish.build.BUILDER}"
+    monkeypatch.setattr(publish.build, "BUILDER", builder)
     monkeypatch.setenv("BUILDER", builder)
     (tmp_path / ODD_NAME).mkdir()
     return make_project(tmp_path / ODD_NAME)
@@ -305,7 +305,7 @@ def processes_in(folder):
 
 
 def execute_here(tasks, jobs, report):
-    """Stands for `publish.execute_all`: no worker."""
+    """Stands for `publish.build.execute_all`: no worker."""
     for task in tasks:
         report(f"  {task.name}: started")
     return {task.name: task.run() for task in tasks}
@@ -321,10 +321,10 @@ def run_cells(notebook, _, parameters, **__):
 
 
 def build_here(project, builder, step):
-    publish.BUILDER = builder
+    publish.build.BUILDER = builder
     metadata.distributions = list  # slow, and tested elsewhere
     KernelManager.start_kernel = KernelManager.shutdown_kernel = lambda self, **_: None
-    papermill.execute_notebook, publish.execute_all = run_cells, execute_here
+    papermill.execute_notebook, publish.build.execute_all = run_cells, execute_here
     kill_at(step, project)
     with (project.parent / "said").open("w") as said:
         build_book(project, report=lambda line: print(line, file=said))
@@ -334,7 +334,7 @@ def test_a_killed_build_leaves_the_last_book_and_the_next_one_finishes(project, 
     """Killed at each step of a build that changes every page, then left alone."""
 
     def build(step):
-        return run(build_here, project, publish.BUILDER, step)
+        return run(build_here, project, publish.build.BUILDER, step)
 
     executed = project / "build/executed/quick"
     set_number(project, 1)
@@ -429,13 +429,13 @@ def test_a_worker_says_what_happened(project, monkeypatch):
     """An exception that nobody foresaw; a process that was killed."""
     told = []
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(publish, "_end_with_parent", lambda: None)
+    monkeypatch.setattr(publish.parallel, "_end_with_parent", lambda: None)
 
     def fail():
         raise LookupError("no such thing")
 
     task = SimpleNamespace(run=fail, notebook=Path("first.ipynb"))
-    publish._run_and_send(task, SimpleNamespace(send=told.append))
+    publish.parallel._run_and_send(task, SimpleNamespace(send=told.append))
     assert told == ["first.ipynb failed: LookupError: no such thing"]
     ending = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)"
     write_notebook(project / "notebooks/first.ipynb", ending)
@@ -515,8 +515,8 @@ def test_of_two_builds_at_once_one_waits_and_the_book_is_never_mixed(project):
 
 def test_a_package_that_changes_during_the_build_makes_no_book(project, monkeypatch):
     keys = iter(["before", "after"])
-    monkeypatch.setattr(publish, "environment_key", lambda: next(keys))
-    monkeypatch.setattr(publish, "execute_all", lambda *_: {})
+    monkeypatch.setattr(publish.build, "environment_key", lambda: next(keys))
+    monkeypatch.setattr(publish.build, "execute_all", lambda *_: {})
     with pytest.raises(BuildError, match="changed while the notebooks ran: the same command runs"):
         build_book(project, report=lambda line: None)
     assert not (project / "build/html").exists()
@@ -590,7 +590,7 @@ def test_a_sweep_on_a_full_disk_is_one_sentence_and_goes_on_later(w2s, tmp_path)
 def test_a_build_on_a_full_disk_is_one_sentence_and_keeps_the_last_book(
     project, w2s, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(cli, "fetch", lambda: None)
+    monkeypatch.setattr(cli.notebooks, "fetch", lambda: None)
     with small_disk(tmp_path / "disk", 2000) as disk:
         shutil.copytree(project, disk / "project")
         monkeypatch.chdir(disk / "project")

@@ -16,9 +16,11 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.torch_file import MATRIX, tensor, write_pt
-from w2s_utils import cli, pdf, publish, sweeps
+from w2s_utils import cli, publish, sweeps
+from w2s_utils.errors import UserError
 from w2s_utils.features import embedding, packages
 from w2s_utils.io.files import read_features, read_labels
+from w2s_utils.publish import pdf
 from w2s_utils.tasks import colored_mnist, sst2, utkface
 
 FILES, LINES = 1500, 900  # inputs for each reader, and for the command line
@@ -207,12 +209,12 @@ def test_readers_of_notebooks_and_yaml(tmp_path):
     for _ in range(FILES):
         path.write_bytes(mutate(valid, rng, [*NASTY, *scripts]))
         given = {rng.choice("abc"): rng.choice([1, "x", [2], None])}
-        attempt(publish.check_parameters, path, given, refusal=publish.PublishError, lines=9)
+        attempt(publish.check_parameters, path, given, refusal=UserError, lines=9)
     valid = b"first: {n: 5, grid: [1, 1e-2], word: 'a b'}\nsecond: &x !!int 3\nthird: *x\n"
     for _ in range(FILES):
         text = mutate(valid, rng, [*NASTY, b"!!python/object:os.x", b"<<: ", b"2001-99-99", b"0x"])
         text = text.decode("latin-1")
-        attempt(publish.parse_yaml, text, refusal=publish.PublishError, lines=20)  # shows where
+        attempt(publish.parse_yaml, text, refusal=UserError, lines=20)  # shows where
 
 
 # --- The command line -----------------------------------------------------------------------------
@@ -238,7 +240,7 @@ def light(tmp_path, monkeypatch):
         return 0.1
 
     def build_book(root, profile="quick", jobs=None, **rest):
-        publish._tasks(root, publish._pages(root), profile)
+        publish.project.tasks(root, publish.project.pages(root), profile, "")
         return root / "index.html"
 
     def compute(work, blocks, *rest):

@@ -22,11 +22,13 @@ from papermill.translators import PythonTranslator
 from tests.test_publish import write_notebook
 from w2s_utils import cli, publish
 from w2s_utils._files import read_array, write_array
+from w2s_utils.errors import UserError
 from w2s_utils.features import embedding, packages
 from w2s_utils.features.packages import read_members
 from w2s_utils.io import refusal
 from w2s_utils.io.files import read_features
-from w2s_utils.publish import PublishError, parse_yaml
+from w2s_utils.publish import parse_yaml
+from w2s_utils.publish.notebook import _is_plain
 
 
 class Attack:
@@ -172,7 +174,7 @@ def written(value):
 
 @given(PLAIN.filter(lambda value: "inf" not in repr(value)))
 def test_a_value_that_is_accepted_is_written_as_a_literal_of_itself(value):
-    assert publish._is_plain(value)
+    assert _is_plain(value)
     assert written(value) == value
 
 
@@ -194,7 +196,7 @@ def test_values_that_would_not_be_quoted_are_refused(here, text):
     source = write_notebook(here / "a.ipynb", parameters="n = None\nm = dict(a=1)")
     value = parse_yaml(text)
     for name in ("n", "m"):
-        with pytest.raises(PublishError, match=r"takes for \w numbers, words, and lists of them"):
+        with pytest.raises(UserError, match=r"takes for \w numbers, words, and lists of them"):
             publish.check_parameters(source, {name: value})
 
 
@@ -232,5 +234,5 @@ def test_papermill_alone_would_run_code(tmp_path, monkeypatch):
 
 def test_code_in_a_name_of_a_parameter_is_refused(here):
     source = write_notebook(here / "a.ipynb", parameters="n = 1")
-    with pytest.raises(PublishError, match="declares no parameter"):
+    with pytest.raises(UserError, match="declares no parameter"):
         publish.check_parameters(source, {f"n = {CODE}; n": 1})

@@ -11,9 +11,10 @@ import pytest
 
 from w2s_utils import publish
 
-ROOT = Path(publish.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PAGES = [ROOT / "README.md", ROOT / "w2s_utils/cli.py", *(ROOT / "book").glob("*.md"), *NOTEBOOKS]
+COMMANDS = (ROOT / "w2s_utils/cli").glob("*.py")
+PAGES = [ROOT / "README.md", *COMMANDS, *(ROOT / "book").glob("*.md"), *NOTEBOOKS]
 STATEMENT = re.compile(
     r"^:::\{prf:(theorem|lemma|corollary|proposition)\} (.*?)\n(.*?)^:::$", re.M | re.S
 )

@@ -8,7 +8,7 @@ import numpy as np
 from w2s_utils import publish
 from w2s_utils.claims import LEDGER_KEY
 
-NOTEBOOK = Path(publish.__file__).parents[1] / "notebooks/13_paper_tasks.ipynb"
+NOTEBOOK = Path(__file__).parents[1] / "notebooks/13_paper_tasks.ipynb"
 
 
 def test_the_protocol_runs_on_files_with_flipped_labels(tmp_path):

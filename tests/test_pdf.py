@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from w2s_utils.pdf import one_page, print_book
-from w2s_utils.publish import PublishError
+from w2s_utils.errors import UserError
+from w2s_utils.publish.pdf import one_page, print_book
 
 PAGE = """<!doctype html><head><title>{title} — The book</title>
 <link rel="stylesheet" href="{up}_static/style.css?v=1">
@@ -63,5 +63,5 @@ def test_the_print_has_an_outline_and_appears_whole(book, tmp_path):
 
 def test_without_chromium_one_sentence_says_what_to_do(book, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(PublishError, match="needs Chromium: install it"):
+    with pytest.raises(UserError, match="needs Chromium: install it"):
         print_book(book, PAGES, tmp_path / "book.pdf")

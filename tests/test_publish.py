@@ -19,9 +19,11 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from w2s_utils import publish
-from w2s_utils.publish import BuildError, PublishError, Task, build_book, execute, parse_yaml
+from w2s_utils.errors import UserError
+from w2s_utils.publish import BuildError, build_book, cache, execute, kernel, parse_yaml
+from w2s_utils.publish.cache import Task, environment_key
 
-REAL_PACKAGE = publish.PACKAGE
+REAL_PACKAGE = cache.PACKAGE
 CONFIG = """
 title: Tiny
 only_build_toc_files: true
@@ -69,7 +71,7 @@ def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     """A stand-in for the package's sources, so that a test may edit them."""
     folder = tmp_path_factory.mktemp("package")
     (folder / "module.py").write_text("x = 1\n")
-    monkeypatch.setattr(publish, "PACKAGE", folder)
+    monkeypatch.setattr(cache, "PACKAGE", folder)
     return folder
 
 
@@ -158,10 +160,10 @@ def test_sockets_go_where_their_paths_are_short_enough(
 def test_without_a_place_for_sockets_it_is_said_what_to_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "TEMPORARY", ["/proc/absent"])  # not even root can make it
+    monkeypatch.setattr(kernel, "TEMPORARY", ["/proc/absent"])  # not even root can make it
     monkeypatch.setenv("TMPDIR", "/" + "long" * 30)
     source = write_notebook(tmp_path / "a.ipynb")
-    with pytest.raises(PublishError, match=r"^No folder .* set TMPDIR to one that can be written"):
+    with pytest.raises(UserError, match=r"^No folder .* set TMPDIR to one that can be written"):
         execute(source, {}, tmp_path / "out.ipynb")
     assert [path.name for path in tmp_path.iterdir()] == ["a.ipynb"]
 
@@ -211,7 +213,7 @@ def test_notebook_of_another_format_is_one_sentence(
 ) -> None:
     source = write_notebook(tmp_path / "a.ipynb")
     source.write_text(json.dumps(json.loads(source.read_text()) | changed))
-    with pytest.raises(PublishError, match=f"cannot be read as a notebook: {message}") as caught:
+    with pytest.raises(UserError, match=f"cannot be read as a notebook: {message}") as caught:
         execute(source, {}, tmp_path / "out.ipynb")
     assert "\n" not in str(caught.value)
 
@@ -253,9 +255,9 @@ def test_executed_notebook_is_the_same_in_every_run(tmp_path: Path) -> None:
 
 def test_undeclared_parameter_is_refused_with_the_declared_names(tmp_path: Path) -> None:
     source = write_notebook(tmp_path / "a.ipynb", parameters="n = 1\nsizes: list = dict(a=1)")
-    with pytest.raises(PublishError, match="no parameter 'm'; it declares n, sizes") as caught:
+    with pytest.raises(UserError, match="no parameter 'm'; it declares n, sizes") as caught:
         execute(source, {"m": 1}, tmp_path / "out.ipynb")
-    assert type(caught.value) is PublishError
+    assert type(caught.value) is UserError
     assert not (tmp_path / "out.ipynb").exists()
 
 
@@ -283,27 +285,27 @@ def test_parameter_must_be_of_the_kind_of_its_default(
     if accepted:
         publish.check_parameters(source, {"n": given})
     else:
-        with pytest.raises(PublishError, match="takes for n a value like"):
+        with pytest.raises(UserError, match="takes for n a value like"):
             publish.check_parameters(source, {"n": given})
 
 
 def test_missing_parameters_cell_is_refused(tmp_path: Path) -> None:
     nbformat.write(new_notebook(cells=[new_code_cell("n = 1")]), tmp_path / "a.ipynb")
-    with pytest.raises(PublishError, match="has 0 cells tagged 'parameters'"):
+    with pytest.raises(UserError, match="has 0 cells tagged 'parameters'"):
         execute(tmp_path / "a.ipynb", {}, tmp_path / "out.ipynb")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"cells": [1]}', "\udcff"])
 def test_file_that_is_no_notebook_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.ipynb").write_text(content, errors="surrogateescape")
-    with pytest.raises(PublishError, match="cannot be read as a notebook"):
+    with pytest.raises(UserError, match="cannot be read as a notebook"):
         execute(tmp_path / "a.ipynb", {}, tmp_path / "out.ipynb")
 
 
 def test_source_is_never_overwritten(tmp_path: Path) -> None:
     source = write_notebook(tmp_path / "a.ipynb", "print(n)")
     before = source.read_bytes()
-    with pytest.raises(PublishError, match="is the source itself"):
+    with pytest.raises(UserError, match="is the source itself"):
         execute(source, {}, source)
     assert source.read_bytes() == before
 
@@ -333,7 +335,7 @@ def test_dead_kernel_is_a_failure_of_the_cell(tmp_path: Path) -> None:
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
     source = write_notebook(tmp_path / "a.ipynb", "print(n)")
-    return Task(source, {"n": 1}, tmp_path / "executed/a.ipynb", publish.environment_key())
+    return Task(source, {"n": 1}, tmp_path / "executed/a.ipynb", environment_key())
 
 
 def edit(notebook: Path, change: str) -> None:
@@ -364,20 +366,20 @@ def test_key_depends_on_parameters(task: Task) -> None:
 def test_key_depends_on_the_package_python_and_every_installed_version(
     package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = {publish.environment_key()}
+    keys = {environment_key()}
     (package / "module.py").write_text("x = 2\n")
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     (package / "module.py").rename(package / "renamed.py")
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     (package / "manifest.json").write_text("{}")
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     monkeypatch.setattr(sys, "version", "3.99")
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     numpy = SimpleNamespace(metadata={"Name": "numpy", "Version": "99"})
     monkeypatch.setattr(metadata, "distributions", lambda: [numpy])
-    keys.add(publish.environment_key())
+    keys.add(environment_key())
     assert len(keys) == 6
-    assert publish.environment_key() in keys
+    assert environment_key() in keys
 
 
 def test_a_change_of_one_function_in_any_module_makes_every_notebook_stale(
@@ -386,12 +388,12 @@ def test_a_change_of_one_function_in_any_module_makes_every_notebook_stale(
     """The real package, file by file: each change gives a key of its own."""
     copy = tmp_path / "w2s_utils"
     shutil.copytree(REAL_PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(publish, "PACKAGE", copy)
+    monkeypatch.setattr(cache, "PACKAGE", copy)
     monkeypatch.setattr(metadata, "distributions", lambda: [])  # slow, and tested above
     source = write_notebook(tmp_path / "notebooks/a.ipynb", "print(n)")
 
     def task() -> Task:
-        return Task(source, {}, tmp_path / "executed.ipynb", publish.environment_key())
+        return Task(source, {}, tmp_path / "executed.ipynb", environment_key())
 
     task().output.write_text("done")
     sha256 = hashlib.sha256(b"done").hexdigest()
@@ -610,13 +612,13 @@ def test_wrong_request_is_refused_before_anything_runs(
     project: Path, build: list[str], file: str, content: str, message: str
 ) -> None:
     (project / file).write_text(content)
-    with pytest.raises(PublishError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         build_book(project, before_execution=pytest.fail, report=build.append)
-    assert type(caught.value) is PublishError
+    assert type(caught.value) is UserError
 
 
 def test_unknown_profile_is_refused(project: Path) -> None:
-    with pytest.raises(PublishError, match="no profile 'fast'; choose one of: quick"):
+    with pytest.raises(UserError, match="no profile 'fast'; choose one of: quick"):
         build_book(project, "fast")
 
 
@@ -659,5 +661,5 @@ def test_values_are_read_as_people_write_them(text: str, value: object) -> None:
 
 
 def test_yaml_makes_no_objects() -> None:
-    with pytest.raises(PublishError, match="cannot be read as YAML"):
+    with pytest.raises(UserError, match="cannot be read as YAML"):
         parse_yaml("!!python/object/apply:os.system ['true']")

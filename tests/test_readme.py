@@ -6,10 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from w2s_utils import publish
 from w2s_utils.claims import CLAIMS
 
-ROOT = Path(publish.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 LINE = re.compile(r"claim (\d), (synthetic|real) data, (holds|does not hold|not tested): ")
 

@@ -5,9 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from w2s_utils import publish
-
-ROOT = Path(publish.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "book/reliability.md").read_text()
 
 

@@ -17,9 +17,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from w2s_utils import publish
-
-ROOT = Path(publish.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "book/rerun.md").read_text()
 BLOCKS = [block.splitlines() for block in re.findall(r"^```bash\n(.*?)^```$", PAGE, re.M | re.S)]
 COMMANDS = [command for block in BLOCKS for command in block]

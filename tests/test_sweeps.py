@@ -15,9 +15,9 @@ from tests.known import as_matrix
 from tests.small_sweep import BLOCKS, GRID, PAIRS, POINTS, assert_identical, finished
 from w2s_utils import metrics, sweeps
 from w2s_utils.cli import app
+from w2s_utils.errors import UserError
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
-from w2s_utils.publish import PublishError
 from w2s_utils.theory.exact import expected_risks
 
 
@@ -268,7 +268,7 @@ def test_bad_requests_are_refused(changed, message):
 
 def test_command_line_says_what_cannot_be_done(tmp_path):
     command = f"sweep {tmp_path / 'table.csv'} --n 30 --N 50 --d-sw 300"
-    with pytest.raises(PublishError, match="d_sw must be between 0 and"):
+    with pytest.raises(UserError, match="d_sw must be between 0 and"):
         CliRunner().invoke(app, command, catch_exceptions=False)
 
 

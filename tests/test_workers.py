@@ -80,7 +80,7 @@ def test_the_code_of_sweeps_is_all_that_it_imports(module, tmp_path, monkeypatch
     assert _files.code("w2s_utils.sweeps") != before
 
 
-@pytest.mark.parametrize("module", ["cli", "plots", "tasks/tfidf", "measure/spectrum"])
+@pytest.mark.parametrize("module", ["cli/__init__", "plots", "features/tfidf", "measure/spectrum"])
 def test_the_code_of_sweeps_is_not_that_of_its_users(module, tmp_path, monkeypatch):
     before = _files.code("w2s_utils.sweeps")
     copy_of_the_package(tmp_path, f"{module}.py")

