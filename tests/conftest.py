@@ -8,12 +8,16 @@ import threading
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from w2s_utils import cli, publish
 
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+RUN = "rules => axe.run(document, {resultTypes: ['violations'], ...(rules && {runOnly: rules})})"
+GRAVE = ("serious", "critical")
 ROOT = Path(__file__).parents[1]
 SLOWEST = ("test_accessibility.py", "test_rerun_page.py", "test_browser.py", "test_faults.py")
 
@@ -27,6 +31,17 @@ def pytest_configure():
 def pytest_collection_modifyitems(items):
     """Start with the files that take minutes, so that no worker is left alone with one."""
     items.sort(key=lambda item: item.path.name not in SLOWEST)
+
+
+def violations(page, rules=None):
+    """List what axe finds on the open page: the rule and the first place that breaks it."""
+    page.evaluate("window.MathJax?.startup?.promise")
+    page.evaluate(AXE)
+    return [
+        f"{found['id']} at {found['nodes'][0]['html'][:120]}"
+        for found in page.evaluate(RUN, rules)["violations"]
+        if found["impact"] in GRAVE
+    ]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import numpy as np
 
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
-from w2s_utils.subspaces import pair_with_angles
+from w2s_utils.subspaces import pair_with_angles, random_basis
 
 
 def generic_pair(seed=0, d_w=20, d_s=12, dimension=60, noise_variance=0.7):
@@ -72,3 +72,26 @@ def noisy(f, variance):
 
 def as_matrix(risks: Risks):
     return np.column_stack([*risks])
+
+
+def overlapping_pair(d_w=14, d_s=10, D=30, noise_variance=0.4):
+    rng = np.random.default_rng(3)
+    shared = random_basis(D, 5, rng)
+    bases = [
+        np.linalg.qr(np.hstack([shared, 0.6 * rng.standard_normal((D, d - 5))]))[0]
+        for d in (d_w, d_s)
+    ]
+    target = (
+        shared @ np.full(5, 0.3)
+        + 0.1 * bases[1] @ rng.standard_normal(d_s)
+        + 0.05 * rng.standard_normal(D)
+    )
+    return GaussianPair(*bases, target, noise_variance)
+
+
+def sample(pair, rows, seed, scales=(1.0, 1.0)):
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((rows, len(pair.target)))
+    noise = np.sqrt(pair.noise_variance) * rng.standard_normal(rows)
+    W, S = Z @ pair.weak_basis * scales[0], Z @ pair.strong_basis * scales[1]
+    return W, S, Z @ pair.target + noise

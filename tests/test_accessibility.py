@@ -1,24 +1,10 @@
 """The built book for readers with a screen reader, poor sight or no mouse, as axe judges it."""
 
-from importlib.resources import files
-
 import pytest
 
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
-RUN = "rules => axe.run(document, {resultTypes: ['violations'], ...(rules && {runOnly: rules})})"
-GRAVE = ("serious", "critical")
+from tests.conftest import violations
+
 OF_COLOURS = ["color-contrast", "link-in-text-block"]  # the rules that a colour scheme can break
-
-
-def violations(page, rules=None):
-    """List what axe finds on the open page: the rule and the first place that breaks it."""
-    page.evaluate("window.MathJax?.startup?.promise")
-    page.evaluate(AXE)
-    return [
-        f"{found['id']} at {found['nodes'][0]['html'][:120]}"
-        for found in page.evaluate(RUN, rules)["violations"]
-        if found["impact"] in GRAVE
-    ]
 
 
 @pytest.mark.parametrize(("scheme", "rules"), [("light", None), ("dark", OF_COLOURS)])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_publish import wait_until
+from tests.toy_book import wait_until
 
 SOURCE = Path(__file__).parents[1] / "bootstrap.py"
 PACKAGES, PACKAGE = "requirements.lock", "-e"

@@ -35,7 +35,7 @@ from jupyter_client.manager import KernelManager
 from nbformat.v4 import new_output
 from nbformat.validator import get_validator
 
-from tests.test_publish import is_running, make_project, outputs, wait_until, write_notebook
+from tests.toy_book import is_running, make_project, outputs, wait_until, write_notebook
 from w2s_utils import cli, publish, sweeps, tasks
 from w2s_utils._files import write_atomically
 from w2s_utils.features import backbones, embedding, packages

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from papermill.translators import PythonTranslator
 
-from tests.test_publish import write_notebook
+from tests.toy_book import write_notebook
 from w2s_utils import cli, publish
 from w2s_utils._files import read_array, write_array
 from w2s_utils.errors import UserError

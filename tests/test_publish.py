@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -16,54 +15,15 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook
 
+from tests.toy_book import TOC, make_project, outputs, write_notebook
 from w2s_utils import publish
 from w2s_utils.errors import UserError
 from w2s_utils.publish import BuildError, build_book, cache, execute, kernel, parse_yaml
 from w2s_utils.publish.cache import Task, environment_key
 
 REAL_PACKAGE = cache.PACKAGE
-CONFIG = """
-title: Tiny
-only_build_toc_files: true
-execute: {execute_notebooks: "off"}
-"""
-TOC = """
-format: jb-book
-root: book/intro
-chapters:
-  - file: notebooks/first
-  - file: notebooks/second
-"""
-
-
-def write_notebook(path: Path, *sources: str, parameters: str = "n = 1") -> Path:
-    cells = [
-        new_markdown_cell(f"# The {path.stem}", id="title"),
-        new_code_cell(parameters, id="parameters", metadata={"tags": ["parameters"]}),
-        *(new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)),
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(new_notebook(cells=cells), path)
-    return path
-
-
-def outputs(path: Path) -> list[str]:
-    cells = nbformat.read(path, as_version=4).cells
-    return [output.text for cell in cells for output in cell.get("outputs", [])]
-
-
-def make_project(root: Path) -> Path:
-    write_notebook(root / "notebooks/first.ipynb", "print(n)")
-    write_notebook(root / "notebooks/second.ipynb", "print(2 * n)")
-    (root / "notebooks/profiles").mkdir()
-    (root / "notebooks/profiles/quick.yaml").write_text("first: {n: 5}\n")
-    (root / "book").mkdir()
-    (root / "book/intro.md").write_text("# Introduction\n")
-    (root / "_config.yml").write_text(CONFIG)
-    (root / "_toc.yml").write_text(TOC)
-    return root
 
 
 @pytest.fixture(autouse=True)
@@ -620,22 +580,6 @@ def test_wrong_request_is_refused_before_anything_runs(
 def test_unknown_profile_is_refused(project: Path) -> None:
     with pytest.raises(UserError, match="no profile 'fast'; choose one of: quick"):
         build_book(project, "fast")
-
-
-def wait_until(condition: "object", seconds: float = 120) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 # --- YAML -----------------------------------------------------------------------------------------

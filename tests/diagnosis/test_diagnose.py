@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.diagnosis.test_prediction import generic_pair, sample
+from tests.known import overlapping_pair, sample
 from w2s_utils._progress import Watched
 from w2s_utils.diagnosis import diagnose
 from w2s_utils.metrics import MODELS
@@ -17,7 +17,7 @@ SIZES = {"n": [20, 60, 200], "N": [30, 400], "energy": 1.0}
 
 @pytest.mark.parametrize("noise", ["given", "replicates"])
 def test_bands_cover_the_truth_in_nine_of_ten_samples(noise):
-    pair = generic_pair()
+    pair = overlapping_pair()
     truth = exact.expected_risks(pair, np.array(SIZES["n"])[:, None], SIZES["N"])
     covered = {name: [] for name in (*MODELS, "pgr", "opr")}
     for seed in range(200):
@@ -39,7 +39,7 @@ def test_bands_cover_the_truth_in_nine_of_ten_samples(noise):
 
 
 def test_label_noise_splits_rho_and_shifts_errors_and_nothing_else():
-    W, S, y = sample(generic_pair(), 600, 0)
+    W, S, y = sample(overlapping_pair(), 600, 0)
     unknown, known = (diagnose(W, S, y, **SIZES, noise_variance=v) for v in (None, 0.4))
     for model in MODELS:
         np.testing.assert_allclose(unknown.risk[model].value - 0.4, known.risk[model].value)
@@ -55,7 +55,7 @@ def test_label_noise_splits_rho_and_shifts_errors_and_nothing_else():
 
 
 def test_opr_without_the_label_noise_is_nearer_to_one_and_its_band_holds_every_noise():
-    W, S, y = sample(generic_pair(), 600, 0)
+    W, S, y = sample(overlapping_pair(), 600, 0)
     unknown = diagnose(W, S, y, **SIZES)
     most = min(unknown.residual_w.value, unknown.residual_s.value)
     for noise in np.linspace(0, most, 5):
@@ -65,7 +65,7 @@ def test_opr_without_the_label_noise_is_nearer_to_one_and_its_band_holds_every_n
 
 
 def test_terms_add_up_to_the_students_risk():
-    W, S, y = sample(generic_pair(), 600, 1)
+    W, S, y = sample(overlapping_pair(), 600, 1)
     heavy = np.random.default_rng(1).gamma(4.0, size=(600, 1)) / 4
     for X, Z in ((W, S), (W * heavy, S * heavy)):
         for noise in (None, 0.4):
@@ -75,7 +75,7 @@ def test_terms_add_up_to_the_students_risk():
 
 
 def test_gaussian_inputs_leave_the_exact_theory_as_it_is():
-    d = diagnose(*sample(generic_pair(), 20_000, 1), **SIZES)
+    d = diagnose(*sample(overlapping_pair(), 20_000, 1), **SIZES)
     expected = exact.expected_risks(d.geometry, d.n[:, None], d.N)
     for model in MODELS:
         np.testing.assert_allclose(d.risk[model].value, expected[model], rtol=0.02)
@@ -83,7 +83,7 @@ def test_gaussian_inputs_leave_the_exact_theory_as_it_is():
 
 
 def test_the_students_crossings_are_where_the_predictions_cross():
-    d = diagnose(*sample(generic_pair(), 20_000, 2), **SIZES)
+    d = diagnose(*sample(overlapping_pair(), 20_000, 2), **SIZES)
     for opponent, found in (("weak", d.beats_teacher), ("baseline", d.beats_baseline)):
         low, high = winning_N(d.geometry, d.n, opponent)
         assert np.array_equal(np.isfinite(found), np.isfinite(low))
@@ -122,7 +122,7 @@ def test_inputs_of_unequal_size_and_noise_are_allowed_for(noise):
 
 
 def test_ridge_and_few_samples_are_left_to_the_theory_of_ridge():
-    W, S, y = sample(generic_pair(), 600, 3)
+    W, S, y = sample(overlapping_pair(), 600, 3)
     few = diagnose(W, S, y, n=[7, 60], N=[5, 400], energy=1.0)
     assert few.exact.tolist() == [[False, False], [False, True]]
     assert np.isfinite(few.risk["student"].value).all()
@@ -136,7 +136,7 @@ def test_ridge_and_few_samples_are_left_to_the_theory_of_ridge():
 
 def test_classes():
     rng = np.random.default_rng(4)
-    W, S, y = sample(generic_pair(), 600, 4)
+    W, S, y = sample(overlapping_pair(), 600, 4)
     signs = diagnose(W, S, np.where(y > 0, 1.0, -1.0), **SIZES)
     names = diagnose(W, S, np.where(y > 0, "yes", "no"), **SIZES)
     assert names.classes == ("no", "yes")
@@ -149,7 +149,7 @@ def test_classes():
 
 
 def test_table_holds_the_bands_point_by_point():
-    W, S, y = sample(generic_pair(), 600, 5)
+    W, S, y = sample(overlapping_pair(), 600, 5)
     d = diagnose(W, S, y, **SIZES)
     table = d.table().set_index(["n", "N"])
     assert isinstance(table, pd.DataFrame)
@@ -159,7 +159,7 @@ def test_table_holds_the_bands_point_by_point():
 
 
 def test_default_sizes_suit_the_dimensions():
-    W, S, y = sample(generic_pair(), 600, 6)
+    W, S, y = sample(overlapping_pair(), 600, 6)
     d = diagnose(W, S, y)
     assert d.exact.all()
     assert d.n[-1] < 600
@@ -227,7 +227,7 @@ def warned(*arguments, **settings):
 
 
 def test_a_benign_pair_is_not_warned_of():
-    assert not warned(*sample(generic_pair(), 4000, 0), n=[100, 200], N=[1000])
+    assert not warned(*sample(overlapping_pair(), 4000, 0), n=[100, 200], N=[1000])
 
 
 def test_what_makes_a_prediction_doubtful_is_said():
@@ -235,12 +235,12 @@ def test_what_makes_a_prediction_doubtful_is_said():
     said = warned(W, S, y, n=[30], N=[100])
     assert "Heavy tails: the weak features" in said
 
-    W, S, y = sample(generic_pair(), 130, 1)
+    W, S, y = sample(overlapping_pair(), 130, 1)
     said = warned(W, S, y, n=[60], N=[100], energy=1.0)
     assert "Too few rows: 130 for 14 weak directions, below 10 a direction" in said
     assert "Bands are wide" in said
 
-    W, S, y = sample(generic_pair(), 600, 1)
+    W, S, y = sample(overlapping_pair(), 600, 1)
     said = warned(W, S, y, n=[14, 15], N=[8, 100], energy=1.0)
     assert "n = 14, 15 is near d_w = 14" in said
     assert "N = 8 is near d_s = 10" not in said
@@ -284,7 +284,7 @@ def test_what_makes_a_prediction_doubtful_is_said():
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(change, message):
-    W, S, y = sample(generic_pair(), 600, 0)
+    W, S, y = sample(overlapping_pair(), 600, 0)
     arguments = {"weak": W, "strong": S, "labels": y} | change
     with pytest.raises(ValueError, match=message) as raised:
         diagnose(arguments.pop("weak"), arguments.pop("strong"), arguments.pop("labels"),
@@ -293,14 +293,14 @@ def test_what_is_wrong_is_said_in_one_sentence(change, message):
 
 
 def test_too_few_rows_are_refused():
-    W, S, y = sample(generic_pair(), 41, 0)
+    W, S, y = sample(overlapping_pair(), 41, 0)
     with pytest.raises(ValueError, match="At least 42 rows are needed for 14 weak and 10 strong"):
         diagnose(W, S, y, energy=1.0)
 
 
 def test_one_intercept_is_legal_and_changes_no_other_direction():
     """It is a direction like any other: with it, a label's mean is no longer an error."""
-    W, S, y = sample(generic_pair(), 600, 0)
+    W, S, y = sample(overlapping_pair(), 600, 0)
     one = np.ones((600, 1))
     plain, shifted = (
         diagnose(W, S, y, **SIZES),
@@ -324,7 +324,7 @@ def test_the_paper_pair_is_predicted():
 
 
 def test_all_directions_are_kept_whatever_the_units_of_the_columns():
-    W, S, y = sample(generic_pair(), 600, 0)
+    W, S, y = sample(overlapping_pair(), 600, 0)
     expected = diagnose(W, S, y, **SIZES)
     units = np.ones(14)
     units[[3, 5]] = 1e7, 1e-4
@@ -339,7 +339,7 @@ def test_all_directions_are_kept_whatever_the_units_of_the_columns():
 
 
 def test_labels_far_from_zero_need_an_intercept_and_the_warning_says_so():
-    W, S, y = sample(generic_pair(), 600, 0)
+    W, S, y = sample(overlapping_pair(), 600, 0)
     ones = np.ones((600, 1))
 
     def warned(weak, strong, labels):
@@ -356,7 +356,7 @@ def test_labels_far_from_zero_need_an_intercept_and_the_warning_says_so():
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
 def test_a_mapped_array_keeps_the_callers_changes(tmp_path, mode):
-    W, S, y = sample(generic_pair(), 600, 0)
+    W, S, y = sample(overlapping_pair(), 600, 0)
     np.save(tmp_path / "weak.npy", W)
     mapped = np.load(tmp_path / "weak.npy", mmap_mode=mode)
     if mode != "r":

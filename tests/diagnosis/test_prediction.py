@@ -1,38 +1,16 @@
 import numpy as np
 import pytest
 
+from tests.known import overlapping_pair, sample
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
 from w2s_utils.diagnosis.prediction import canonical_correlations, chance_correlation, predict
 from w2s_utils.diagnosis.sample import Grid
 from w2s_utils.measure import top_eigenspace
 from w2s_utils.metrics import MODELS, mean
-from w2s_utils.pair import GaussianPair, Geometry
-from w2s_utils.subspaces import canonical_angles, random_basis
+from w2s_utils.pair import Geometry
+from w2s_utils.subspaces import canonical_angles
 from w2s_utils.theory import exact, ridge
-
-
-def generic_pair(d_w=14, d_s=10, D=30, noise_variance=0.4):
-    rng = np.random.default_rng(3)
-    shared = random_basis(D, 5, rng)
-    bases = [
-        np.linalg.qr(np.hstack([shared, 0.6 * rng.standard_normal((D, d - 5))]))[0]
-        for d in (d_w, d_s)
-    ]
-    target = (
-        shared @ np.full(5, 0.3)
-        + 0.1 * bases[1] @ rng.standard_normal(d_s)
-        + 0.05 * rng.standard_normal(D)
-    )
-    return GaussianPair(*bases, target, noise_variance)
-
-
-def sample(pair, rows, seed, scales=(1.0, 1.0)):
-    rng = np.random.default_rng(seed)
-    Z = rng.standard_normal((rows, len(pair.target)))
-    noise = np.sqrt(pair.noise_variance) * rng.standard_normal(rows)
-    W, S = Z @ pair.weak_basis * scales[0], Z @ pair.strong_basis * scales[1]
-    return W, S, Z @ pair.target + noise
 
 
 def grid(n, N, penalty=0.0):
@@ -44,7 +22,7 @@ def prediction(W, S, y, points, energy=1.0):
 
 
 def test_geometry_is_that_of_the_whitened_features():
-    W, S, y = sample(generic_pair(), 500, 0)
+    W, S, y = sample(overlapping_pair(), 500, 0)
     found = prediction(W, S, y, grid([40], [60])).whole
     expected = Geometry.from_features(top_eigenspace(W, 14), top_eigenspace(S, 10), y, 0.0)
     for name in ("d_sw", "rho_w", "rho_s", "missed", "leaked"):
@@ -55,7 +33,7 @@ def test_geometry_is_that_of_the_whitened_features():
 
 
 def test_leaving_a_block_out_is_measuring_the_other_rows():
-    W, S, y = sample(generic_pair(), 500, 0)
+    W, S, y = sample(overlapping_pair(), 500, 0)
     points = grid([12, 40], [8, 60])
     found = prediction(W, S, y, points)
     kept = np.arange(500) % 20 != 7
@@ -69,7 +47,7 @@ def test_leaving_a_block_out_is_measuring_the_other_rows():
 @pytest.mark.parametrize("penalty", [0.0, 0.02])
 def test_theory_of_ridge_at_the_measured_spectra(penalty):
     """Among very many rows the prediction is that of the population."""
-    pair = generic_pair()
+    pair = overlapping_pair()
     scales = np.arange(1.0, 15) ** -0.1, np.arange(1.0, 11) ** -0.1
     points = grid([7, 30], [6, 40], penalty)
     found = prediction(*sample(pair, 40_000, 1, scales), points).whole
@@ -81,7 +59,7 @@ def test_theory_of_ridge_at_the_measured_spectra(penalty):
 
 
 def test_the_jackknife_removes_the_bias_of_the_theory_of_ridge():
-    pair = generic_pair()
+    pair = overlapping_pair()
     scales = np.arange(1.0, 15) ** -0.5, np.arange(1.0, 11) ** -0.5
     points = grid([7], [40], 1e-3)
     truth = float(
@@ -101,7 +79,7 @@ def test_the_jackknife_removes_the_bias_of_the_theory_of_ridge():
 
 
 def test_columns_of_labels_are_added():
-    pair = generic_pair()
+    pair = overlapping_pair()
     W, S, one = sample(pair, 400, 2)
     two = sample(pair, 400, 2)[2] * 0.5 + W[:, 0] - S[:, 1]
     points = grid([7, 40], [6, 60])
@@ -117,7 +95,7 @@ def test_columns_of_labels_are_added():
 
 
 def test_ridgeless_predictions_ignore_the_bases_of_the_features():
-    W, S, y = sample(generic_pair(), 400, 3)
+    W, S, y = sample(overlapping_pair(), 400, 3)
     T = np.random.default_rng(0).standard_normal((14, 14))
     one, two = (prediction(X, S, y, grid([40], [60])) for X in (W, W @ T))
     for name, values in one.whole.items():
@@ -125,7 +103,7 @@ def test_ridgeless_predictions_ignore_the_bases_of_the_features():
 
 
 def test_points_at_a_threshold_have_no_prediction_and_others_have():
-    W, S, y = sample(generic_pair(), 400, 4)
+    W, S, y = sample(overlapping_pair(), 400, 4)
     found = prediction(W, S, y, grid([14, 40], [10, 60])).whole
     assert np.isnan(found["weak"]).tolist() == [[True, True], [False, False]]
     assert np.isnan(found["student"]).tolist() == [[True, True], [True, False]]
@@ -133,7 +111,7 @@ def test_points_at_a_threshold_have_no_prediction_and_others_have():
 
 
 def test_canonical_correlations_and_what_chance_makes_of_them():
-    pair = generic_pair()
+    pair = overlapping_pair()
     W, S, y = sample(pair, 20_000, 5)
     found = canonical_correlations(read_moments(W, S, read_labels(y, None), None, 1.0))
     cosines = np.sort(np.cos(canonical_angles(pair.weak_basis, pair.strong_basis)))[::-1]

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 import pytest
 
-from tests.test_accessibility import violations
+from tests.conftest import violations
 from w2s_utils.diagnosis import RankingReport, Report, diagnose, rank_teachers, tables, verify
 
 HOSTILE = "<script>document.title='owned'</script>\"'&$\\frac${x}.npy"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.diagnosis.test_prediction import generic_pair, sample
+from tests.known import overlapping_pair, sample
 from w2s_utils.diagnosis import diagnose, verify
 from w2s_utils.measure import intrinsic_dimension, top_eigenspace
 from w2s_utils.metrics import MODELS, mean, opr, pgr
@@ -13,7 +13,7 @@ from w2s_utils.tasks import human_raters
 
 @pytest.mark.parametrize("noise_variance", [None, 0.4])
 def test_measured_beside_predicted(noise_variance):
-    W, S, y = sample(generic_pair(), 3000, 0)
+    W, S, y = sample(overlapping_pair(), 3000, 0)
     d = diagnose(W, S, y, n=[30, 200], N=[40, 1000, 5000], noise_variance=noise_variance)
     found = verify(d, W, S, y, trials=20, seed=1)
     assert set(found["quantity"]) == {*MODELS, "gain", "pgr", "opr"}
@@ -36,7 +36,7 @@ def test_measured_beside_predicted(noise_variance):
 
 
 def test_noise_is_taken_off_both_sides_or_neither():
-    W, S, y = sample(generic_pair(), 1000, 1)
+    W, S, y = sample(overlapping_pair(), 1000, 1)
     sizes = {"n": [60], "N": [200]}
     noisy, clean = (
         verify(diagnose(W, S, y, **sizes, noise_variance=v), W, S, y, trials=3) for v in (None, 0.4)
@@ -47,7 +47,7 @@ def test_noise_is_taken_off_both_sides_or_neither():
 
 
 def test_classes_are_verified_column_by_column():
-    W, S, y = sample(generic_pair(), 1000, 2)
+    W, S, y = sample(overlapping_pair(), 1000, 2)
     three = np.digitize(y, [-0.5, 0.5])
     d = diagnose(W, S, three, classes=True, n=[60], N=[200])
     found = verify(d, W, S, three, trials=5).set_index("quantity")
@@ -57,7 +57,7 @@ def test_classes_are_verified_column_by_column():
 
 
 def test_what_does_not_fit_is_refused():
-    W, S, y = sample(generic_pair(), 1000, 3)
+    W, S, y = sample(overlapping_pair(), 1000, 3)
     d = diagnose(W, S, y, n=[60], N=[2000])
     with pytest.raises(ValueError, match="No point of the grid fits into 1000 rows beside 200"):
         verify(d, W, S, y)
