@@ -16,7 +16,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 COMMANDS = (ROOT / "w2s_utils/cli").glob("*.py")
 PAGES = [ROOT / "README.md", *COMMANDS, *(ROOT / "book").glob("*.md"), *NOTEBOOKS]
 STATEMENT = re.compile(
-    r"^:::\{prf:(theorem|lemma|corollary|proposition)\} (.*?)\n(.*?)^:::$", re.M | re.S
+    r"^:::\{prf:(theorem|lemma|corollary|property)\} (.*?)\n(.*?)^:::$", re.M | re.S
 )
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
