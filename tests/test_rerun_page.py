@@ -60,12 +60,15 @@ def shell(project):
         "PYTHONPATH": str(ROOT),
     }
     servers = []
+    with socket.socket() as free:  # another scheduler may have the usual port
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
 
     def run(command):
-        words = shlex.split(command)
+        words = shlex.split(command.replace("8786", str(port)))
         if command.startswith(SERVERS):
             servers.append(subprocess.Popen(words, cwd=project, env=environment))
-            wait_for_scheduler()
+            wait_for(port)
             return None
         done = subprocess.run(
             words, cwd=project, env=environment, capture_output=True, text=True, timeout=300
@@ -79,11 +82,11 @@ def shell(project):
         server.wait()
 
 
-def wait_for_scheduler():
-    until = time.monotonic() + 60
+def wait_for(port):
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", 8786)) == 0:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
     pytest.fail("The scheduler did not start.")
