@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import dask
@@ -245,8 +245,10 @@ def test_a_process_of_this_machine_is_lost(tmp_path, monkeypatch, reference):
 
     def kill_all(done, total):
         for process in psutil.Process().children(recursive=True):
-            if "loky" in " ".join(process.cmdline()) and "tracker" not in process.cmdline()[-1]:
-                process.kill()
+            with suppress(psutil.NoSuchProcess):  # one of those that were killed before
+                command = " ".join(process.cmdline())
+                if "loky" in command and "tracker" not in command:
+                    process.kill()
 
     with pytest.raises(WorkerError, match="A process of this work was ended from outside"):
         sweeps.run(**GRID | {"trials": 5000}, jobs=2, checkpoints=tmp_path, progress=kill_all)
@@ -279,7 +281,9 @@ def test_what_works_for_a_killed_sweep_ends_with_it(tmp_path):
     assert len(pids) >= 3  # two that draw, and one that cleans up after them
 
     def alive(pid):
-        return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return False
 
     deadline = time.monotonic() + 60
     while any(map(alive, pids)) and time.monotonic() < deadline:
