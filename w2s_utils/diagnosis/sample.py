@@ -131,8 +131,7 @@ class Sample:
     def directions(self, equal_sizes: bool) -> list[Directions]:
         """The pair along its principal directions, one for each label column."""
         moment, (w, s, y), moments = self.moment, self.moments.parts, self.moments
-        variances_w, to_w = self._principal(w, moments.weak)
-        variances_s, to_s = self._principal(s, moments.strong)
+        (variances_w, to_w), (variances_s, to_s) = self._principal
         radii = (EQUAL, EQUAL) if equal_sizes else (moments.weak.radii, moments.strong.radii)
         cross = to_s.T @ moment[s, w] @ to_w
         targets = (to_w.T @ moment[w, y]).T, (to_s.T @ moment[s, y]).T
@@ -146,7 +145,12 @@ class Sample:
             for b_w, b_s, p in zip(*targets, moment.diagonal()[y], strict=True)
         ]
 
-    def _principal(self, part: slice, features: FeatureSet) -> tuple[Array, Array]:
+    @cached_property
+    def _principal(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        w, s, _ = self.moments.parts
+        return self._along(w, self.moments.weak), self._along(s, self.moments.strong)
+
+    def _along(self, part: slice, features: FeatureSet) -> tuple[Array, Array]:
         """Variances in this sample, and the map to whitened coordinates along their directions."""
         moment, scale = self.moment[part, part], np.sqrt(features.spectrum[: features.d])
         if scale.max() < GRADED * scale.min():
