@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.known import gaussian_task, noisy
 from w2s_utils import _gram, probes
 from w2s_utils.metrics import MODELS, mean
-from w2s_utils.probes import fit_ridge, probe_sweep, risks_at, sweep_teachers
+from w2s_utils.probes import RIDGES, fit_ridge, fit_tuned, probe_sweep, risks_at, sweep_teachers
 from w2s_utils.splits import Splits
 from w2s_utils.subspaces import random_basis
 from w2s_utils.theory.exact import expected_risks
@@ -112,6 +112,89 @@ def ill_conditioned(rows, columns, condition, seed):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((rows, columns)) * np.geomspace(1, 1 / condition, columns)
     return X @ random_basis(columns, columns, rng)
+
+
+def score(X, y, ridge):
+    """Generalized cross-validation with the hat matrix written out."""
+    rows, centred = len(X), X - X.mean(axis=0)
+    penalty = rows * ridge * np.eye(X.shape[1])
+    hat = centred @ np.linalg.solve(centred.T @ centred + penalty, centred.T) + 1 / rows
+    return np.mean((y - hat @ y) ** 2) / (1 - np.trace(hat) / rows) ** 2
+
+
+@given(st.integers(3, 30), st.integers(1, 12), st.floats(0, 3), st.integers(0, 2**32 - 1))
+def test_the_tuned_fit_against_refitting_at_every_ridge(rows, columns, noise, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((rows, columns)) * np.geomspace(1, 0.1, columns) + 3
+    y = X @ rng.standard_normal(columns) + (noise + 0.1) * rng.standard_normal(rows) + 1
+    fit, centred = fit_tuned(X, y), X - X.mean(axis=0)
+    path = RIDGES * centred.var(axis=0).sum()
+    assert np.isclose(path, fit.ridge).any()
+    least = min(score(X, y, ridge) for ridge in path)
+    # Interpolating fits tie, and their hat matrix loses digits as it is written out.
+    assert score(X, y, fit.ridge) <= least * 1.01
+    weights = fit_ridge(centred, y - y.mean(), float(fit.ridge))
+    np.testing.assert_allclose(fit.weights, weights, rtol=1e-4, atol=1e-6)
+    assert fit.intercept == pytest.approx(y.mean() - X.mean(axis=0) @ weights, rel=1e-4, abs=1e-5)
+
+
+def test_the_tuned_fit_ignores_rotations_shifts_scales_and_the_other_columns():
+    _, X, _, f = gaussian_task(rows=60)
+    rng = np.random.default_rng(2)
+    Y = np.column_stack([f + rng.standard_normal(60), rng.standard_normal(60)])
+    fit, T = fit_tuned(X, Y), random_basis(8, 8, rng)
+    plain = X @ fit.weights + fit.intercept
+    other = fit_tuned(7 + 1e3 * X @ T, 5 - Y)
+    np.testing.assert_allclose((7 + 1e3 * X @ T) @ other.weights + other.intercept, 5 - plain)
+    alone = fit_tuned(X, Y[:, 1])
+    np.testing.assert_allclose(alone.weights, fit.weights[:, 1])
+    assert alone.intercept.shape == alone.ridge.shape == ()
+
+
+def test_the_tuned_fit_knows_signal_from_noise():
+    """Without noise it takes the least ridge; of labels that are noise it keeps little."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((200, 20))
+    assert fit_tuned(X, X @ rng.standard_normal(20)).ridge < 1e-7 * X.shape[1]
+    noise = rng.standard_normal(200)
+    kept = np.std(X @ fit_tuned(X, noise).weights)
+    assert kept < 0.6 * np.std(X @ fit_ridge(X, noise))
+
+
+def test_degenerate_tuned_fits():
+    rng = np.random.default_rng(6)
+    X, y = rng.standard_normal((9, 30)), rng.standard_normal(9)
+    deficient = np.column_stack([X, X[:, 0], np.ones(9), np.zeros(9)])
+    for features in (X, deficient, X[:, :1]):
+        assert np.isfinite(fit_tuned(features, y).weights).all()
+    constant = fit_tuned(X, np.full(9, 2.5))
+    np.testing.assert_allclose(constant.weights, 0, atol=1e-12)
+    assert constant.intercept == pytest.approx(2.5)
+    with pytest.raises(ValueError, match="At least 3 rows are needed to choose a ridge, got 2"):
+        fit_tuned(X[:2], y[:2])
+
+
+def test_a_tuned_sweep_against_tuning_every_model():
+    _, W, S, f = gaussian_task(rows=300)
+    draw, splits = noisy(f, 0.5), Splits(2, 50, 6)
+    grid = [(60, 120), (5, 40), (60, 6)]
+    frame = probe_sweep(W + 2, S - 1, {1: draw}, f, grid, splits, ridge="tuned")
+    for trial, (test, pool, rng) in enumerate(splits.of(300)):
+        y = draw(rng)
+        for n, N in grid:
+            labelled, unlabelled = pool[:n], pool[-N:]
+            every = np.concatenate([labelled, unlabelled])
+            teacher = fit_tuned(W[labelled], y[labelled])
+            pseudo_labels = W[unlabelled] @ teacher.weights + teacher.intercept
+            fits = {
+                "weak": (W, teacher),
+                "student": (S, fit_tuned(S[unlabelled], pseudo_labels)),
+                "baseline": (S, fit_tuned(S[labelled], y[labelled])),
+                "ceiling": (S, fit_tuned(S[every], y[every])),
+            }
+            for model, (X, fit) in fits.items():
+                error = np.mean((X[test] @ fit.weights + fit.intercept - f[test]) ** 2)
+                assert risks_at(frame, n, N)[model][trial] == pytest.approx(error, rel=1e-5)
 
 
 def naive_sweep(W, S, labels, f, grid, splits, ridge):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,8 +18,10 @@ from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.splits import Rows, Splits
 
 MIN_COLUMN_SHARE = 1e-8  # of the longest column's length
+RIDGES = np.geomspace(1e-8, 10, 37)  # that are tried, in the centred features' total variance
 
 Columns = Callable[[Rows], Array]
+Ridge = float | Literal["tuned"]
 
 
 def fit_ridge(X: ArrayLike, y: ArrayLike, ridge: float = 0.0) -> Array:
@@ -71,6 +75,77 @@ def fit_ridge(X: ArrayLike, y: ArrayLike, ridge: float = 0.0) -> Array:
     return weights
 
 
+@dataclass(frozen=True, eq=False)
+class TunedFit:
+    """A ridge fit with an intercept, at the ridge of least generalized cross-validation.
+
+    Attributes
+    ----------
+    weights : (d,) or (d, k) ndarray
+    intercept : float or (k,) ndarray
+        Predictions are ``X @ weights + intercept``.
+    ridge : float or (k,) ndarray
+        Penalty that was chosen, in squared units of the features; for each label column its own.
+    """
+
+    weights: Array
+    intercept: Array
+    ridge: Array
+
+
+def fit_tuned(X: ArrayLike, y: ArrayLike) -> TunedFit:
+    r"""Ridge regression as people run it: an intercept, and the ridge chosen on the same labels.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+        Features; no constant column is needed.
+    y : (n,) or (n, k) array_like
+        Labels; k columns are k independent fits.
+
+    Returns
+    -------
+    TunedFit
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, there are fewer than three rows, or values are not finite.
+
+    Notes
+    -----
+    The fit is that of `fit_ridge` to centred features and labels. Of the penalties
+    :math:`\alpha = r\operatorname{tr}\hat\Sigma`, r in `RIDGES`, four a decade, it takes the one
+    with the least generalized cross-validation [1]_
+
+    .. math:: \frac{\frac1n\|y-\hat y\|^2}{(1-(1+\mathrm{df}_1)/n)^2} , \qquad
+        \mathrm{df}_1 = \sum_i\frac{\hat\lambda_i}{\hat\lambda_i+\alpha} ,
+
+    with the covariance :math:`\hat\Sigma` of the n rows and its eigenvalues
+    :math:`\hat\lambda_i`: one decomposition serves the whole path and all label columns.
+
+    References
+    ----------
+    .. [1] G. Golub, M. Heath, G. Wahba, "Generalized cross-validation as a method for choosing a
+       good ridge parameter", Technometrics 21 (1979).
+
+    Examples
+    --------
+    >>> fit = fit_tuned([[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0])
+    >>> fit.weights.round(4), float(fit.intercept.round(4))
+    (array([2.]), 1.0)
+    """
+    X, y = real_array(X, "X", 2), real_array(y, "y", (1, 2))
+    rows = same_rows(X=X, y=y)
+    if rows < 3:
+        raise ValueError(f"At least 3 rows are needed to choose a ridge, got {rows}.")
+    means, Y, shape = X.mean(axis=0), y.reshape(rows, -1), y.shape[1:]
+    Z = _with_ones(X - means)
+    solution, ridge = _tuned_weights(Z.T @ Z, Z.T @ Y, np.sum(Y**2, axis=0))
+    weights, intercept = solution[:-1], solution[-1] - means @ solution[:-1]
+    return TunedFit(weights.reshape(-1, *shape), intercept.reshape(shape), ridge.reshape(shape))
+
+
 def probe_sweep(
     weak: ArrayLike,
     strong: ArrayLike,
@@ -78,7 +153,7 @@ def probe_sweep(
     target: ArrayLike,
     grid: Iterable[tuple[int, int]],
     splits: Splits,
-    ridge: float = 0.0,
+    ridge: Ridge = 0.0,
 ) -> pd.DataFrame:
     r"""Test errors of teacher, student, baseline and ceiling at each (n, N) and noise level.
 
@@ -100,8 +175,9 @@ def probe_sweep(
         Sample sizes.
     splits : Splits
         The trials and their test sets.
-    ridge : float
-        Penalty of all four probes (see `fit_ridge`).
+    ridge : float or "tuned"
+        Penalty of all four probes (see `fit_ridge`), or each probe as `fit_tuned` has it, the
+        student's ridge chosen on its pseudo-labels.
 
     Returns
     -------
@@ -116,10 +192,11 @@ def probe_sweep(
 
     Notes
     -----
-    Every fit is that of `fit_ridge`, but the rows are read once a trial: :math:`X^\top X` and
-    :math:`X^\top y` grow from one sample size to the next, the ceiling's are the sums of the two
-    sets', and all levels (and all teachers of a student) are right-hand sides of one Cholesky
-    factorization. With fewer rows than columns it is that of :math:`XX^\top`. Normal equations
+    Every fit is that of `fit_ridge` or `fit_tuned`, but the rows are read once a trial:
+    :math:`X^\top X` and :math:`X^\top y` grow from one sample size to the next, the ceiling's are
+    the sums of the two sets', and all levels (and all teachers of a student) are right-hand sides
+    of one decomposition. For a path of ridges it is by eigenvalues, for one ridge by Cholesky; with
+    fewer rows than columns the latter is that of :math:`XX^\top`. Normal equations
     square the condition number. Where, with columns scaled to unit length, it exceeds 1e8, or the
     columns' lengths differ by more than `MIN_COLUMN_SHARE`, the fit is left to `fit_ridge` itself.
     """
@@ -133,7 +210,7 @@ def sweep_teachers(
     target: ArrayLike,
     grid: Iterable[tuple[int, int]],
     splits: Splits,
-    ridge: float = 0.0,
+    ridge: Ridge = 0.0,
 ) -> dict[str, pd.DataFrame]:
     """Run `probe_sweep` for several teachers of one student, whose rows are read only once.
 
@@ -158,7 +235,12 @@ def sweep_teachers(
     weak = {name: real_array(W, titles[name], 2) for name, W in teachers.items()}
     S, f = real_array(strong, "strong", 2), real_array(target, "target", 1)
     rows = same_rows(**{titles[name]: W for name, W in weak.items()}, strong=S, target=f)
-    _check_ridge(ridge)
+    if ridge == "tuned":
+        # With an intercept no shift changes a fit, but a large mean costs digits.
+        weak = {name: _with_ones(W - W.mean(axis=0)) for name, W in weak.items()}
+        S = _with_ones(S - S.mean(axis=0))
+    else:
+        _check_ridge(ridge)
     points = splits.points(grid, rows)
     if not weak:
         raise ValueError("teachers must hold at least one.")
@@ -237,7 +319,7 @@ def _fit_models(
     Y: Array,
     pool: Rows,
     points: Sequence[tuple[int, int]],
-    ridge: float,
+    ridge: Ridge,
 ) -> dict[str, dict[str, list[Array]]]:
     """Weights of the four models at each point, (d, levels) each, for each teacher."""
     levels = Y.shape[1]
@@ -304,9 +386,11 @@ def _products(
 
 
 def _weights(
-    X: Array, labels: Columns, rows: Rows, gram: Array, moment: Array, ridge: float
+    X: Array, labels: Columns, rows: Rows, gram: Array, moment: Array, ridge: Ridge
 ) -> Array:
     """Fit the given rows as `fit_ridge` does, from their products where these are safe."""
+    if ridge == "tuned":
+        return _tuned_weights(gram, moment, np.sum(labels(rows) ** 2, axis=0))[0]
     if len(rows) < X.shape[1]:
         few = X[rows]
         dual = _solve_safely(few @ few.T, labels(rows), len(rows) * ridge)
@@ -314,6 +398,33 @@ def _weights(
     else:
         weights = _solve_safely(gram, moment, len(rows) * ridge)
     return fit_ridge(X[rows], labels(rows), ridge) if weights is None else weights
+
+
+def _with_ones(X: Array) -> Array:
+    """Features with a last column of ones, whose weight is the intercept."""
+    return np.column_stack([X, np.ones(len(X))])
+
+
+def _tuned_weights(gram: Array, moment: Array, power: Array) -> tuple[Array, Array]:
+    """Weights and ridge of `fit_tuned` from the products of rows with a last column of ones."""
+    rows = gram[-1, -1]
+    mean, label_mean = gram[-1, :-1] / rows, moment[-1] / rows
+    covariance = gram[:-1, :-1] / rows - np.outer(mean, mean)
+    cross = moment[:-1] / rows - np.outer(mean, label_mean)
+    values, directions = np.linalg.eigh(covariance)
+    total = values.sum()
+    seen = values > len(values) * np.finfo(float).eps * total
+    values, directions = values[seen], directions[:, seen]
+    along = directions.T @ cross
+    ridges = RIDGES * total
+    lost = ridges[:, None] / np.add.outer(ridges, values)  # shares of the directions
+    power = power / rows - label_mean**2
+    unseen = np.maximum(power - np.sum(along**2 / values[:, None], axis=0), 0)
+    residual = lost**2 @ (along**2 / values[:, None]) + unseen
+    spare = lost.sum(axis=1) + (rows - 1 - len(values))
+    best = np.argmin(residual / spare[:, None] ** 2, axis=0)
+    weights = directions @ (along / (values[:, None] + ridges[best]))
+    return np.vstack([weights, label_mean - mean @ weights]), ridges[best]
 
 
 def _solve_safely(gram: Array, moment: Array, penalty: float) -> Array | None:

@@ -7,6 +7,7 @@ from scipy.optimize import brentq
 from tests.known import generic_pair
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.pair import GaussianPair
+from w2s_utils.probes import fit_ridge
 from w2s_utils.simulation import simulate_ridge
 from w2s_utils.subspaces import random_basis
 from w2s_utils.theory import exact, ridge
@@ -241,6 +242,40 @@ def test_the_grid_broadcasts_as_single_points_do():
         )
         for model in MODELS:
             assert grid[model][i, j, k, q] == pytest.approx(point[model])
+
+
+@pytest.mark.parametrize(("n", "N", "alpha_s"), [(12, 60, 0.0), (40, 30, 0.05), (10, 8, 0.2)])
+def test_the_misfit_of_the_student_against_simulation(n, N, alpha_s):
+    """Twenty dimensions, 4000 training sets, the models fitted as written."""
+    pair = generic_pair(seed=8, d_w=20, d_s=15, dimension=60)
+    spectrum_w, spectrum_s, rng = power_law(20, 0.5), power_law(15, 0.5), np.random.default_rng(3)
+    to_w, to_s = pair.weak_basis * np.sqrt(spectrum_w), pair.strong_basis * np.sqrt(spectrum_s)
+    misfits = []
+    for _ in range(4000):
+        z, u = rng.standard_normal((n, 60)), rng.standard_normal((N, 60))
+        y = z @ pair.target + np.sqrt(pair.noise_variance) * rng.standard_normal(n)
+        teacher = to_w @ fit_ridge(z @ to_w, y, 0.1)
+        misfits.append(np.sum((to_s @ fit_ridge(u @ to_s, u @ teacher, alpha_s) - teacher) ** 2))
+    expected = ridge.student_misfit(pair.along(spectrum_w, spectrum_s), n, N, 0.1, alpha_s)
+    assert abs(mean(misfits).z_score(float(expected))) < 4
+
+
+def test_tuned_risks_are_the_least_on_the_path():
+    pair = generic_pair(seed=4, d_w=20, d_s=15, dimension=60)
+    directions = pair.along(power_law(20, 1.0), power_law(15, 1.0))
+    n, N = np.array([12, 60]), 80
+    tuned = ridge.tuned_risks(directions, n, N)
+    for i in range(2):
+        weak, strong = (
+            ridge.RIDGES * part.spectrum.sum() for part in (directions.weak, directions.strong)
+        )
+        every = ridge.expected_risks(directions, n[i], N, weak, strong, strict=False)
+        for model in ("weak", "baseline", "ceiling"):
+            assert tuned[model][i] == np.nanmin(every[model])
+        alpha_w = weak[np.nanargmin(every.weak)]
+        misfit = ridge.student_misfit(directions, n[i], N, alpha_w, strong)
+        student = ridge.student_terms(directions, n[i], N, alpha_w, strong).total
+        assert tuned.student[i] == student[misfit.argmin()] >= student.min()
 
 
 def test_a_large_ridge_learns_nothing():

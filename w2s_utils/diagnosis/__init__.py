@@ -6,10 +6,11 @@ from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.diagnosis.ranking import Ranking, rank_teachers
 from w2s_utils.diagnosis.report import RankingReport, Report
 from w2s_utils.diagnosis.rows import FeatureSet
+from w2s_utils.diagnosis.tuned import predict_tuned
 from w2s_utils.diagnosis.verdict import Verdict
 from w2s_utils.diagnosis.verification import verify
 
 __all__ = [
     "Band", "Diagnosis", "FeatureSet", "Forecast", "Ranking", "RankingReport", "Report", "Verdict",
-    "diagnose", "rank_teachers", "verify",
+    "diagnose", "predict_tuned", "rank_teachers", "verify",
 ]  # fmt: skip

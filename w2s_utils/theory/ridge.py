@@ -19,6 +19,8 @@ from w2s_utils.metrics import Risks
 from w2s_utils.theory.effective import effective_ridge, effective_samples
 from w2s_utils.theory.exact import StudentTerms
 
+RIDGES = np.geomspace(1e-8, 10, 73)  # searched for the best, in the features' total variance
+
 
 @dataclass(frozen=True)
 class Shrinkage:
@@ -130,30 +132,63 @@ def student_terms(
 
     The cost is O(d_w d_s) for each pair of n and alpha_w, and O(d_s) for each point of the grid.
     """
-    overlap, weak, strong = directions.cross, directions.weak, directions.strong
-    teacher = _fit(weak, n, alpha_w, "n", "alpha_w", finite_size, strict)
+    strong = directions.strong
+    taught = _pseudo_labels(directions, n, alpha_w, finite_size, strict)
     student = _fit(strong, N, alpha_s, "N", "alpha_s", finite_size, strict)
-
-    mean = teacher.mean_factors * weak.target
-    variance, common = teacher.errors(
-        weak.target, teacher.noise_factor * (directions.noise_variance + weak.rho)
-    )
-    # The same along the student's directions.
-    mean_s = mean @ overlap.T
-    variance_s = variance @ (overlap**2).T + (common @ overlap.T) ** 2
 
     def as_noise(power: Array, power_s: Array) -> Array:
         """Student error from pseudo-labels of this power in all, and along its directions."""
-        return student.error_power(power_s, power.sum(axis=-1) - power_s.sum(axis=-1))
+        return student.error_power(power_s, power - power_s.sum(axis=-1))
 
     terms = (
-        np.sum(student.mean_factors**2 * variance_s, axis=-1),
-        as_noise(variance + common**2, variance_s),
-        np.sum((student.mean_factors * mean_s - strong.target) ** 2, axis=-1),
-        as_noise(mean**2, mean_s**2),
+        np.sum(student.mean_factors**2 * taught.variance_s, axis=-1),
+        as_noise(taught.variance, taught.variance_s),
+        np.sum((student.mean_factors * taught.mean_s - strong.target) ** 2, axis=-1),
+        as_noise(taught.mean, taught.mean_s**2),
         np.float64(strong.rho),
     )
     return StudentTerms(*(np.array(array) for array in np.broadcast_arrays(*terms)))
+
+
+def student_misfit(
+    directions: Directions,
+    n: ArrayLike,
+    N: ArrayLike,
+    alpha_w: ArrayLike,
+    alpha_s: ArrayLike,
+    finite_size: bool = True,
+    strict: bool = True,
+) -> Array:
+    r"""Expected squared difference between the student and its teacher, on fresh inputs.
+
+    It needs no labels: a student whose ridge is chosen on pseudo-labels minimises it.
+
+    Parameters
+    ----------
+    directions, n, N, alpha_w, alpha_s, finite_size, strict
+        As in `student_terms`.
+
+    Returns
+    -------
+    ndarray
+        Of the broadcast shape, in squared units of the target.
+
+    Raises
+    ------
+    ValueError
+        As in `student_terms`.
+
+    Notes
+    -----
+    The risk of `expected_risks` for a model whose target is the teacher's function, which it
+    observes without noise, on average over teachers.
+    """
+    taught = _pseudo_labels(directions, n, alpha_w, finite_size, strict)
+    student = _fit(directions.strong, N, alpha_s, "N", "alpha_s", finite_size, strict)
+    power_s = taught.mean_s**2 + taught.variance_s
+    unseen = taught.mean + taught.variance - power_s.sum(axis=-1)
+    bias = np.sum((1 - student.mean_factors) ** 2 * power_s, axis=-1)
+    return np.asarray(bias + student.error_power(power_s, unseen) + unseen)
 
 
 def expected_risks(
@@ -200,23 +235,97 @@ def expected_risks(
     >>> expected_risks(directions, [400, 4000], 4000, 0, 0).opr.round(2)
     array([3.17, 0.89])
     """
+    weak, strong, sigma2 = directions.weak, directions.strong, directions.noise_variance
     n, N = np.asarray(n), np.asarray(N)
-
-    def single(
-        features: Features, m: Array, alpha: ArrayLike, m_name: str, alpha_name: str
-    ) -> Array:
-        fit = _fit(features, m, alpha, m_name, alpha_name, finite_size, strict)
-        beta, rho = features.target, features.rho
-        bias = np.sum(((1 - fit.mean_factors) * beta) ** 2, axis=-1)
-        noise = fit.noise_factor[..., 0] * (directions.noise_variance + rho)
-        return np.asarray(bias + fit.error_power(beta**2, noise) + rho)
-
+    how = finite_size, strict
     return Risks.of(
-        single(directions.weak, n, alpha_w, "n", "alpha_w"),
-        student_terms(directions, n, N, alpha_w, alpha_s, finite_size, strict).total,
-        single(directions.strong, n, alpha_s, "n", "alpha_s"),
-        single(directions.strong, n + N, alpha_s, "n + N", "alpha_s"),
+        _single(weak, sigma2, _fit(weak, n, alpha_w, "n", "alpha_w", *how)),
+        student_terms(directions, n, N, alpha_w, alpha_s, *how).total,
+        _single(strong, sigma2, _fit(strong, n, alpha_s, "n", "alpha_s", *how)),
+        _single(strong, sigma2, _fit(strong, n + N, alpha_s, "n + N", "alpha_s", *how)),
     )
+
+
+def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:
+    r"""Expected excess risks when each model's ridge is the best for the labels that it sees.
+
+    Parameters
+    ----------
+    directions : Directions
+        As from `GaussianPair.along`.
+    n, N : array_like of int
+        Labelled and pseudo-labelled samples, broadcast.
+
+    Returns
+    -------
+    Risks
+        Arrays of the broadcast shape, in squared units of the target.
+
+    Raises
+    ------
+    ValueError
+        If a sample size is out of range.
+
+    Notes
+    -----
+    Teacher, baseline and ceiling have the ridge of their least risk. The student sees only what
+    the teacher says: its ridge is that of its least `student_misfit`. Cross-validation, as in
+    `probes.fit_tuned`, aims at the same ridges without knowing the risks. Of `RIDGES` in the
+    features' total variance the best is taken.
+    """
+    weak, strong, sigma2 = directions.weak, directions.strong, directions.noise_variance
+    n, N = np.broadcast_arrays(sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero"))
+
+    def best(loss: Array, ridges: Array) -> Array:
+        return np.asarray(ridges[np.nanargmin(loss, axis=-1)])
+
+    def least(features: Features, m: Array) -> tuple[Array, Array]:
+        ridges = RIDGES * features.spectrum.sum()
+        fit = _fit(features, m[..., None], ridges, "m", "ridge", True, False)
+        risk = _single(features, sigma2, fit)
+        return np.nanmin(risk, axis=-1), best(risk, ridges)
+
+    teacher, alpha_w = least(weak, n)
+    ridges = RIDGES * strong.spectrum.sum()
+    sizes = n[..., None], N[..., None]
+    misfit = student_misfit(directions, *sizes, alpha_w[..., None], ridges, strict=False)
+    student = student_terms(directions, n, N, alpha_w, best(misfit, ridges)).total
+    return Risks(teacher, student, least(strong, n)[0], least(strong, n + N)[0])
+
+
+@dataclass(frozen=True)
+class _PseudoLabels:
+    """Power of the teacher's mean and of its errors: in all, and along the student's directions."""
+
+    mean: Array
+    mean_s: Array  # signed: the mean's coefficients
+    variance: Array
+    variance_s: Array
+
+
+def _pseudo_labels(
+    directions: Directions, n: ArrayLike, alpha_w: ArrayLike, finite_size: bool, strict: bool
+) -> _PseudoLabels:
+    weak, overlap = directions.weak, directions.cross
+    teacher = _fit(weak, n, alpha_w, "n", "alpha_w", finite_size, strict)
+    mean = teacher.mean_factors * weak.target
+    variance, common = teacher.errors(
+        weak.target, teacher.noise_factor * (directions.noise_variance + weak.rho)
+    )
+    return _PseudoLabels(
+        mean=np.sum(mean**2, axis=-1),
+        mean_s=mean @ overlap.T,
+        variance=np.sum(variance + common**2, axis=-1),
+        variance_s=variance @ (overlap**2).T + (common @ overlap.T) ** 2,
+    )
+
+
+def _single(features: Features, noise_variance: float, fit: _Fit) -> Array:
+    """Risk of one model."""
+    beta, rho = features.target, features.rho
+    bias = np.sum(((1 - fit.mean_factors) * beta) ** 2, axis=-1)
+    noise = fit.noise_factor[..., 0] * (noise_variance + rho)
+    return np.asarray(bias + fit.error_power(beta**2, noise) + rho)
 
 
 @dataclass(frozen=True)
