@@ -9,12 +9,13 @@ import w2s_utils
 ROOT = Path(w2s_utils.__file__).parent
 ORDER = [
     *("cli", "publish", "diagnosis", "sweeps", "_workers", "tasks", "features", "io", "plots"),
-    *("simulation", "theory", "measure", "softmax", "probes", "splits", "claims", "thresholds"),
+    *("simulation", "theory", "measure", "softmax", "probes", "splits", "claims", "checks"),
     *(
         "pair",
         "principal",
         "directions",
         "metrics",
+        "thresholds",
         "subspaces",
         "_gram",
         "_progress",

@@ -3,33 +3,26 @@
 >>> from w2s_utils import claims
 >>> from w2s_utils.metrics import Estimate
 >>> real = claims.on("real")
->>> claims.verdict(real.clearly_above(5, "PGR rises with N", Estimate(0.21, 0.05)))
+>>> real.above(5, "rise of PGR with N", Estimate(0.21, 0.05)).verdict
 'holds'
+>>> real.above(5, "rise of PGR with N", Estimate(0.21, 0.15)).verdict
+'unresolved'
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from html import escape
-from math import isfinite, nan
+from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from w2s_utils.metrics import Estimate
-from w2s_utils.thresholds import (
-    AGREES,
-    CLEARLY,
-    CORRELATED,
-    DIFFERS,
-    SAME_LAW,
-    SAME_ORDER,
-    tolerance,
-)
+from w2s_utils.checks import Check
+from w2s_utils.metrics import Estimate, Interval
+from w2s_utils.thresholds import simultaneous_z, tolerance
 
 CLAIMS = {
     1: "W2S finetuning can be analysed as ridgeless regression on low-dimensional features.",
@@ -46,152 +39,82 @@ CLAIMS = {
 }
 
 Data = Literal["synthetic", "real"]
+VERDICTS = ("holds", "contradicted", "unresolved", "outside the claim", "not tested")
 
 LEDGER_KEY = "w2s_ledger"  # of the output's metadata in an executed notebook
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One measured statement about a claim of the paper.
+    """One measured number, and the range in which a claim of the paper puts it.
 
     Attributes
     ----------
     claim : int
         Number of the claim in `CLAIMS`.
     statement : str
-        What was measured, in words.
-    measured : float
-        The number found by this run.
-    expected : float
-        The number it is compared with.
-    relation : {"near", "above", "below"}
-        Whether `measured` should lie within `tolerance` of, above, or below `expected`.
-    tolerance : float
-        For "near": the largest deviation allowed. Otherwise unused and zero.
+        What was measured, in words that fit every profile.
+    value, low, high : float
+        The number and its interval, of which `thresholds` says how sure it is.
+    least, most : float
+        The claim's range; infinite where it has no end.
     data : {"synthetic", "real"}
         What it was measured on.
+    at : str
+        The setting: sample sizes and names that depend on the profile.
+    outside : str
+        Why the claim does not speak of what was measured; empty if it does.
 
     Raises
     ------
     ValueError
-        If the claim is not in the list, or a tolerance is missing or meaningless.
+        If the claim is not in the list, the number has no interval, or no number could fail.
     """
 
     claim: int
     statement: str
-    measured: float
-    expected: float
-    relation: Literal["near", "above", "below"] = "near"
-    tolerance: float = 0.0
+    value: float
+    low: float
+    high: float
+    least: float = -inf
+    most: float = inf
     data: Data = "synthetic"
+    at: str = ""
+    outside: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("measured", "expected", "tolerance"):
+        for name in ("value", "low", "high", "least", "most"):
             object.__setattr__(self, name, float(getattr(self, name)))
         _check(self.claim, self.data)
-        if self.relation not in ("near", "above", "below"):
-            raise ValueError(f"relation must be near, above or below, got {self.relation!r}.")
-        if (self.relation == "near") != (self.tolerance > 0):
-            raise ValueError("A tolerance above zero goes with 'near', and only with it.")
+        if not self.least < self.most:
+            raise ValueError(f"The range from {self.least} to {self.most} is empty.")
+        if self.least == -inf and self.most == inf:
+            raise ValueError(f"No number could fail this finding: {self.statement}.")
+        if not isnan(self.value) and not self.low < self.high:
+            raise ValueError(
+                f"A finding needs an interval, got {self.low} to {self.high}: measure it with its "
+                "error, or make it a check (w2s_utils.checks) if it is a formula's value."
+            )
 
     @property
-    def holds(self) -> bool:
-        """Whether the measurement agrees; never true for NaN."""
-        if self.relation == "near":
-            return abs(self.measured - self.expected) <= self.tolerance
-        if self.relation == "above":
-            return self.measured > self.expected
-        return self.measured < self.expected
+    def verdict(self) -> str:
+        """What the interval says: all of it in the claim's range, none of it, or neither."""
+        if self.outside:
+            return "outside the claim"
+        if self.least < self.low and self.high < self.most:
+            return "holds"
+        if self.high < self.least or self.most < self.low:
+            return "contradicted"
+        return "unresolved"
 
     @property
     def expectation(self) -> str:
-        """The comparison in words."""
-        if self.relation == "near":
-            return f"{self.expected:.4g} ± {self.tolerance:.2g}"
-        return f"{self.relation} {self.expected:.4g}"
-
-
-Found = Estimate | float | Iterable[Estimate | float]
-
-
-@dataclass(frozen=True)
-class on:  # read as a word: claims.on("real")
-    """Words for findings: what is compared, and how surely; `thresholds` holds the limits.
-
-    Every word takes the number of the claim and the statement first. `found` is an estimate, its
-    z-score, or several of either, of which the one that speaks least for the statement counts.
-
-    Attributes
-    ----------
-    data : {"synthetic", "real"}
-        What is measured.
-    """
-
-    data: Data
-
-    def above(self, claim: int, statement: str, value: float, level: float) -> Finding:
-        """State that a number lies above a level that the claim names."""
-        return Finding(claim, statement, value, level, "above", data=self.data)
-
-    def below(self, claim: int, statement: str, value: float, level: float) -> Finding:
-        """State that a number lies below a level that the claim names."""
-        return Finding(claim, statement, value, level, "below", data=self.data)
-
-    def clearly_above(
-        self, claim: int, statement: str, found: Found, than: float = 0, by: float = CLEARLY
-    ) -> Finding:
-        """State that `found` exceeds `than` by more than `by` standard errors."""
-        return self.above(claim, statement, _z_score(found, than, np.min), by)
-
-    def clearly_below(self, claim: int, statement: str, found: Found) -> Finding:
-        """State that `found` is negative by more than its error explains."""
-        return self.below(claim, statement, _z_score(found, 0, np.max), -CLEARLY)
-
-    def not_above(self, claim: int, statement: str, found: Found, by: float = CLEARLY) -> Finding:
-        """State that `found` does not exceed zero by more than `by` standard errors."""
-        return self.below(claim, statement, _z_score(found, 0, np.max), by)
-
-    def not_below(self, claim: int, statement: str, found: Found) -> Finding:
-        """State that `found` is not clearly negative."""
-        return self.above(claim, statement, _z_score(found, 0, np.min), -CLEARLY)
-
-    def agrees(
-        self, claim: int, statement: str, z_scores: ArrayLike, within: float = AGREES
-    ) -> Finding:
-        """State that measurements differ from their theory by no more than their errors explain."""
-        return self.below(claim, statement, np.abs(z_scores).max(), within)
-
-    def near(
-        self, claim: int, statement: str, found: Estimate | float, expected: float, how: str = ""
-    ) -> Finding:
-        """State that a number is the expected one, within its error and a tolerance."""
-        estimate = found if isinstance(found, Estimate) else Estimate(found, 0)
-        within = (tolerance(how) if how else 0) + AGREES * estimate.standard_error
-        return Finding(claim, statement, estimate.value, expected, "near", within, self.data)
-
-    def matches(self, claim: int, statement: str, distance: float, how: str) -> Finding:
-        """State that a (relative) distance is within one of the tolerances."""
-        return self.below(claim, statement, distance, tolerance(how))
-
-    def differs(self, claim: int, statement: str, distance: float) -> Finding:
-        """State that a relative distance is one that matters."""
-        return self.above(claim, statement, distance, DIFFERS)
-
-    def never(self, claim: int, statement: str, count: int) -> Finding:
-        """State that something did not happen."""
-        return self.below(claim, statement, count, 1)
-
-    def same_law(self, claim: int, statement: str, p_values: ArrayLike) -> Finding:
-        """State that no test tells two distributions apart."""
-        return self.above(claim, statement, np.min(p_values), SAME_LAW)
-
-    def correlates(self, claim: int, statement: str, rank_correlation: float) -> Finding:
-        """State that one quantity goes with another."""
-        return self.above(claim, statement, rank_correlation, CORRELATED)
-
-    def same_order(self, claim: int, statement: str, rank_correlation: float) -> Finding:
-        """State that two quantities order the cases alike."""
-        return self.above(claim, statement, rank_correlation, SAME_ORDER)
+        """The claim's range in words."""
+        if self.least == -inf:
+            return f"below {self.most:.4g}"
+        if self.most == inf:
+            return f"above {self.least:.4g}"
+        return f"{self.least:.4g} to {self.most:.4g}"
 
 
 @dataclass(frozen=True)
@@ -221,25 +144,110 @@ class NotTested:
         _check(self.claim, self.data)
 
     @property
-    def holds(self) -> None:
-        """Always None: neither true nor false."""
+    def verdict(self) -> str:
+        """Always "not tested"."""
+        return "not tested"
+
+
+Found = Estimate | Interval | Iterable[Estimate | Interval]
+
+
+@dataclass(frozen=True)
+class on:  # read as a word: claims.on("real")
+    """Words for findings.
+
+    Every word takes the number of the claim and the statement first. `found` is an estimate, an
+    interval, or several of either: then the statement is about the one that speaks least for it,
+    and the intervals are wide enough to hold at once.
+
+    Attributes
+    ----------
+    data : {"synthetic", "real"}
+        What is measured.
+    """
+
+    data: Data
+
+    def above(
+        self,
+        claim: int,
+        statement: str,
+        found: Found,
+        level: float = 0,
+        *,
+        below: float = inf,
+        at: str = "",
+        outside: str = "",
+    ) -> Finding:
+        """State that a number, or each of several, lies above a level (and below another)."""
+        all_ = _intervals(found)
+        worst = Interval(*(min(getattr(i, end) for i in all_) for end in ("value", "low", "high")))
+        return self._finding(claim, statement, worst, level, below, at, outside)
+
+    def below(
+        self,
+        claim: int,
+        statement: str,
+        found: Found,
+        level: float = 0,
+        *,
+        at: str = "",
+        outside: str = "",
+    ) -> Finding:
+        """State that a number, or each of several, lies below a level."""
+        all_ = _intervals(found)
+        worst = Interval(*(max(getattr(i, end) for i in all_) for end in ("value", "low", "high")))
+        return self._finding(claim, statement, worst, -inf, level, at, outside)
+
+    def near(
+        self,
+        claim: int,
+        statement: str,
+        found: Estimate | Interval,
+        expected: float,
+        how: str,
+        *,
+        at: str = "",
+        outside: str = "",
+    ) -> Finding:
+        """State that a number is within one of the tolerances of the expected one."""
+        (interval,), off = _intervals(found), tolerance(how)
+        return self._finding(
+            claim, statement, interval, expected - off, expected + off, at, outside
+        )
+
+    def _finding(
+        self,
+        claim: int,
+        statement: str,
+        found: Interval,
+        least: float,
+        most: float,
+        at: str,
+        outside: str,
+    ) -> Finding:
+        ends = (found.value, found.low, found.high)
+        return Finding(claim, statement, *ends, least, most, self.data, at, outside)
+
+
+Row = Finding | NotTested | Check
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Findings of one chapter: a table for the reader, metadata for the reproduction report."""
+    """What one chapter found and checked: a table for the reader, metadata for the report."""
 
-    findings: tuple[Finding | NotTested, ...]
+    rows: tuple[Row, ...]
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        plain = "\n".join(f"claim {f.claim}: {f.statement}: {_in_words(f)}" for f in self.findings)
-        data = {"text/plain": plain, "text/html": _table(self.findings)}
-        return data, {LEDGER_KEY: [_plain(f) for f in self.findings]}
+        plain = "\n".join(": ".join(filter(None, (name(r), *in_cells(r)))) for r in self.rows)
+        data = {"text/plain": plain, "text/html": _table(self.rows)}
+        return data, {LEDGER_KEY: [_plain(row) for row in self.rows]}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A finding, and where it was made.
+    """A row of the ledger, and where it was made.
 
     Attributes
     ----------
@@ -247,34 +255,37 @@ class Entry:
         Name of the notebook.
     cell : str
         Id of the cell.
-    finding : Finding or NotTested
+    row : Finding, NotTested or Check
     """
 
     chapter: str
     cell: str
-    finding: Finding | NotTested
+    row: Row
 
 
-def record(*findings: Finding | NotTested) -> Ledger:
-    """Collect the findings of a chapter; make it the last expression of a cell.
+def record(*rows: Row) -> Ledger:
+    """Collect what a chapter found and checked; make it the last expression of a cell.
 
     Parameters
     ----------
-    *findings : Finding or NotTested
+    *rows : Finding, NotTested or Check
 
     Returns
     -------
     Ledger
-        Shows a table in the book; the executed notebook carries the findings as metadata.
+        Shows a table in the book; the executed notebook carries the rows as metadata.
 
     Raises
     ------
     ValueError
-        If there is nothing to record.
+        If there is nothing to record, or two rows have one name.
     """
-    if not findings:
+    if not rows:
         raise ValueError("record needs at least one Finding.")
-    return Ledger(findings)
+    twice = [named for named, times in Counter(map(name, rows)).items() if times > 1]
+    if twice:
+        raise ValueError(f"Two rows of the ledger have one name: {twice[0]}.")
+    return Ledger(rows)
 
 
 def entries(executed: Path) -> list[Entry]:
@@ -298,34 +309,62 @@ def entries(executed: Path) -> list[Entry]:
     ]
 
 
-def verdict(finding: Finding | NotTested) -> str:
-    """Give the verdict in words: holds, does not hold, not tested."""
-    return {True: "holds", False: "does not hold", None: "not tested"}[finding.holds]
+def name(row: Row) -> str:
+    """Name a row, the same in every profile: what it is about, and its statement."""
+    about = "check" if isinstance(row, Check) else f"claim {row.claim}, {row.data} data"
+    return f"{about}: {row.statement}"
 
 
-def overall(findings: Iterable[Finding | NotTested]) -> str:
-    """Give the verdict on a claim from all that was found about it.
+def verdict(row: Row) -> str:
+    """Give the verdict in words: one of `VERDICTS`, or whether a check passes."""
+    if isinstance(row, Check):
+        return "passes" if row.holds else "fails"
+    return row.verdict
+
+
+def overall(verdicts: Iterable[str]) -> str:
+    """Give the verdict on a claim from the verdicts on all that was found about it.
 
     Parameters
     ----------
-    findings : iterable of Finding or NotTested
+    verdicts : iterable of str
+        Some of `VERDICTS`.
 
     Returns
     -------
-    {"holds", "holds in part", "does not hold", "not tested"}
-        Untested parts count only where nothing was tested.
+    str
+        One of `VERDICTS`, or "holds in part" if some findings hold and others are contradicted,
+        each followed by how many findings had each verdict.
     """
-    verdicts = {finding.holds for finding in findings} - {None}
-    if len(verdicts) == 2:
-        return "holds in part"
-    return {True: "holds", False: "does not hold", None: "not tested"}[
-        verdicts.pop() if verdicts else None
-    ]
+    counts = Counter(verdicts)
+    held, against = counts["holds"], counts["contradicted"]
+    if held and against:
+        said = "holds in part"
+    else:
+        said = next((v for v in VERDICTS if counts[v]), "not tested")
+    told = ", ".join(f"{counts[v]} {v}" for v in VERDICTS[:4] if counts[v])
+    return f"{said} ({told})" if told else said
 
 
-def _z_score(found: Found, than: float, weakest: Callable[[ArrayLike], float]) -> float:
-    several = found if isinstance(found, Iterable) else [found]
-    return weakest([f.z_score(than) if isinstance(f, Estimate) else f for f in several])
+def _intervals(found: Found) -> list[Interval]:
+    """Intervals that hold at once; NaN for estimates that are undefined."""
+    several = [found] if isinstance(found, Estimate | Interval) else list(found)
+    for one in several:
+        if not isinstance(one, Estimate | Interval):
+            raise ValueError(f"A finding needs an Estimate or an Interval, got {one!r}.")
+    if not several:
+        raise ValueError("A finding needs at least one estimate.")
+
+    def interval(one: Estimate | Interval) -> Interval:
+        if isinstance(one, Interval):
+            return one
+        half = simultaneous_z(len(several), one.degrees + 1) * one.standard_error
+        return Interval(one.value, one.value - half, one.value + half)
+
+    intervals = [interval(one) for one in several]
+    if any(isnan(i.low) or isnan(i.high) for i in intervals):
+        return [Interval(nan, nan, nan)]
+    return intervals
 
 
 def _check(claim: int, data: str) -> None:
@@ -335,43 +374,47 @@ def _check(claim: int, data: str) -> None:
         raise ValueError(f"data must be synthetic or real, got {data!r}.")
 
 
-def _plain(finding: Finding | NotTested) -> dict[str, Any]:
+def _plain(row: Row) -> dict[str, Any]:
     """Fields and verdict as strict JSON, which has no NaN or infinity."""
-    fields = {**asdict(finding), "holds": finding.holds}
     return {
-        name: None if isinstance(value, float) and not isfinite(value) else value
-        for name, value in fields.items()
+        field: str(value) if isinstance(value, float) and not isfinite(value) else value
+        for field, value in {**asdict(row), "verdict": verdict(row)}.items()
     }
 
 
-def _from_plain(fields: dict[str, Any]) -> Finding | NotTested:
-    values = {name: value for name, value in fields.items() if name != "holds"}
-    if "measured" not in values:
-        return NotTested(**values)
-    values |= {name: nan for name, value in values.items() if value is None}
-    return Finding(**values)
+def _from_plain(fields: dict[str, Any]) -> Row:
+    kind = Check if "limit" in fields else Finding if "value" in fields else NotTested
+    return kind(**{field: value for field, value in fields.items() if field != "verdict"})
 
 
-def in_cells(finding: Finding | NotTested) -> tuple[str, str, str]:
+def in_cells(row: Row) -> tuple[str, str, str]:
     """Measured, expected and verdict, as tables show them."""
-    if isinstance(finding, NotTested):
-        return "", "", verdict(finding)
-    return f"{finding.measured:.4g}", finding.expectation, verdict(finding)
+    if isinstance(row, NotTested):
+        return "", "", verdict(row)
+    if isinstance(row, Check):
+        return f"{row.measured:.3g}", f"{row.relation} {row.limit:.3g}", verdict(row)
+    measured = f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]"
+    why = f"{verdict(row)}: {row.outside}" if row.outside else verdict(row)
+    return measured, row.expectation, why
 
 
-def _in_words(finding: Finding | NotTested) -> str:
-    measured, expected, found = in_cells(finding)
-    return f"{measured}, expected {expected}: {found}" if measured else found
-
-
-def _table(findings: tuple[Finding | NotTested, ...]) -> str:
+def _table(rows: tuple[Row, ...]) -> str:
     header = "".join(
-        f'<th scope="col">{name}</th>'
-        for name in ("Claim", "What was measured", "Measured", "Expected", "Verdict")
+        f'<th scope="col">{title}</th>'
+        for title in ("Claim", "What was measured", "Measured", "Expected", "Verdict")
     )
-    rows = "".join(
-        f'<tr><td title="{escape(CLAIMS[f.claim])}">{f.claim}</td><td>{escape(f.statement)}</td>'
-        f"{''.join(f'<td>{cell}</td>' for cell in in_cells(f))}</tr>"
-        for f in findings
-    )
-    return f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"
+
+    def line(row: Row) -> str:
+        claim = "check" if isinstance(row, Check) else str(row.claim)
+        title = "" if isinstance(row, Check) else f' title="{escape(CLAIMS[row.claim])}"'
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in (told(row), *in_cells(row)))
+        return f"<tr><td{title}>{claim}</td>{cells}</tr>"
+
+    body = "".join(map(line, rows))
+    return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def told(row: Row) -> str:
+    """Statement with its setting, as tables show it."""
+    setting = row.at if isinstance(row, Finding) else ""
+    return f"{row.statement} ({setting})" if setting else row.statement

@@ -8,8 +8,10 @@ from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from w2s_utils._validate import Array, real_array, same_rows
+from w2s_utils.thresholds import COVERAGE
 
 MODELS = ("weak", "student", "baseline", "ceiling")
 
@@ -101,23 +103,28 @@ class Estimate:
     ----------
     value : float
     standard_error : float
+    degrees : float
+        Degrees of freedom of the standard error: Student's t has them. Of a difference or ratio
+        the smaller of the two.
     """
 
     value: float
     standard_error: float
+    degrees: float = np.inf
 
     def __sub__(self, other: Estimate | float) -> Estimate:
         """Difference to an independent estimate."""
         other = _estimate(other)
         error = np.hypot(self.standard_error, other.standard_error)
-        return Estimate(self.value - other.value, float(error))
+        return Estimate(self.value - other.value, float(error), min(self.degrees, other.degrees))
 
     def __truediv__(self, other: Estimate | float) -> Estimate:
         """Ratio to an independent estimate, its error to first order."""
         other = _estimate(other)
         ratio = self.value / other.value
         error = np.hypot(self.standard_error, ratio * other.standard_error)
-        return Estimate(ratio, float(error) / abs(other.value))
+        degrees = min(self.degrees, other.degrees)
+        return Estimate(ratio, float(error) / abs(other.value), degrees)
 
     def z_score(self, expected: float) -> float:
         """Return the deviation from `expected` in standard errors."""
@@ -132,6 +139,20 @@ class Estimate:
             return f"{self.value:.4g}{nbsp}±{nbsp}{self.standard_error:.2g}"
         digits = max(0, 1 - int(np.floor(np.log10(self.standard_error))))
         return f"{self.value:.{digits}f}{nbsp}±{nbsp}{self.standard_error:.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with limits that hold the truth with a stated probability.
+
+    Attributes
+    ----------
+    value, low, high : float
+    """
+
+    value: float
+    low: float
+    high: float
 
 
 def mean(samples: ArrayLike) -> Estimate:
@@ -152,7 +173,8 @@ def mean(samples: ArrayLike) -> Estimate:
         If there are fewer than two finite samples.
     """
     values = _samples(samples, "samples")
-    return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    return Estimate(float(values.mean()), error, len(values) - 1)
 
 
 def ratio_of_means(numerator: ArrayLike, denominator: ArrayLike) -> Estimate:
@@ -184,7 +206,7 @@ def ratio_of_means(numerator: ArrayLike, denominator: ArrayLike) -> Estimate:
     if base.value <= 2 * base.standard_error:
         return Estimate(np.nan, np.nan)
     ratio = float(a.mean()) / base.value
-    return Estimate(ratio, mean((a - ratio * b) / base.value).standard_error)
+    return Estimate(ratio, mean((a - ratio * b) / base.value).standard_error, base.degrees)
 
 
 def pgr(risks: Risks) -> Estimate:
@@ -251,7 +273,44 @@ def change(statistic: Callable[[Risks], Estimate], before: Risks, after: Risks) 
     return Estimate(
         difference(every),
         float(np.sqrt((trials - 1) / trials * np.sum((left_out - left_out.mean()) ** 2))),
+        trials - 1,
     )
+
+
+def rank_correlation(x: ArrayLike, y: ArrayLike) -> Interval:
+    r"""Spearman's rank correlation with a 99 % interval.
+
+    Parameters
+    ----------
+    x, y : (cases,) array_like
+        At least four cases.
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than four cases, or shapes do not fit.
+
+    Notes
+    -----
+    Fisher's :math:`\operatorname{artanh} r` with the variance :math:`(1+r^2/2)/(m-3)` of m cases [1]_.
+
+    References
+    ----------
+    .. [1] D. Bonett, T. Wright, "Sample size requirements for estimating Pearson, Kendall and
+       Spearman correlations", Psychometrika 65 (2000).
+    """
+    x, y = real_array(x, "x", 1), real_array(y, "y", 1)
+    cases = same_rows(x=x, y=y)
+    if cases < 4:
+        raise ValueError(f"At least 4 cases are needed, got {cases}.")
+    r = float(stats.spearmanr(x, y).statistic)
+    half = stats.norm.isf((1 - COVERAGE) / 2) * np.sqrt((1 + r**2 / 2) / (cases - 3))
+    middle = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
+    return Interval(r, float(np.tanh(middle - half)), float(np.tanh(middle + half)))
 
 
 def power_law(x: ArrayLike, samples: ArrayLike) -> Estimate:

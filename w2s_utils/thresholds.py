@@ -1,12 +1,14 @@
-"""The limits on which verdicts depend, but for those a claim itself names, as in "OPR above 1"."""
+"""What counts as sure and what as near, fixed before any number is looked at.
+
+A finding is judged by an interval that holds the truth with probability `COVERAGE`, at once for all
+cells that it speaks of; a check of the book's own formulas by limits that chance exceeds in one of
+10,000 runs.
+"""
 
 from scipy import stats
 
-CLEARLY, LIKELY = 3.0, 2.0  # standard errors
-AGREES = 4.0  # standard errors between a value and its theory
-SAME_LAW = 1e-3  # p-value
-CORRELATED, SAME_ORDER = 0.6, 0.95  # rank correlations
-DIFFERS = 0.1  # relative distance
+COVERAGE = 0.99
+CHECKED = 0.9999
 TOLERANCES = {
     "identically": 1e-9,  # two formulas
     "numerically": 1e-8,  # two fits
@@ -41,18 +43,20 @@ def tolerance(how: str) -> float:
     return TOLERANCES[how]
 
 
-def simultaneous_z(count: int, trials: int) -> float:
-    """Give what the largest of many absolute z-scores stays below with probability 99 %.
+def simultaneous_z(count: int, trials: float, coverage: float = COVERAGE) -> float:
+    """Give what the largest of many absolute z-scores stays below with a probability.
 
     Parameters
     ----------
     count : int
         Number of z-scores, as if they were independent.
-    trials : int
-        Number of samples in the mean behind each, which makes it a t variable.
+    trials : float
+        Number of samples in the mean behind each, which makes it a t variable; infinite for z.
+    coverage : float
+        The probability.
 
     Returns
     -------
     float
     """
-    return float(stats.t.isf(0.5 * (1 - 0.99 ** (1 / count)), trials - 1))
+    return float(stats.t.isf(0.5 * (1 - coverage ** (1 / count)), trials - 1))

@@ -27,6 +27,12 @@ def book(
             "--record-verdicts", help="Accept the verdicts on the paper's claims that are found."
         ),
     ] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Instead: run at so many other seeds, and show the verdicts that differ."
+        ),
+    ] = None,
 ) -> None:
     """Execute the notebooks and build the book in build/html.
 
@@ -36,7 +42,16 @@ def book(
     w2s book
 
     w2s book --profile paper --jobs 4
+
+    w2s book --seeds 8
     """
+    if seeds is not None:
+        if record_verdicts:
+            raise UserError("Give --seeds or --record-verdicts, not both.")
+        flips = publish.unstable_verdicts(
+            project_root(), profile, seeds, jobs, before_execution=fetch, report=typer.echo
+        )
+        raise typer.Exit(code=min(flips, 1))
     publish.build_book(
         project_root(),
         profile,

@@ -13,10 +13,13 @@ book is built again only when something in ``build/book_src`` has.  Whatever is 
 under its final name in one step, so a killed build loses only what it was working on.
 """
 
-from w2s_utils.publish.build import build_book
+from w2s_utils.publish.build import build_book, unstable_verdicts
 from w2s_utils.publish.execution import BuildError, execute
 from w2s_utils.publish.notebook import check_parameters
 from w2s_utils.publish.project import page_names
 from w2s_utils.publish.yaml import parse_yaml
 
-__all__ = ["BuildError", "build_book", "check_parameters", "execute", "page_names", "parse_yaml"]
+__all__ = [
+    "BuildError", "build_book", "check_parameters", "execute", "page_names", "parse_yaml",
+    "unstable_verdicts",
+]  # fmt: skip

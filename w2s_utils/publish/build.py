@@ -8,14 +8,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from w2s_utils._files import digest
-from w2s_utils.publish import project
+from w2s_utils.publish import project, verdicts
 from w2s_utils.publish.cache import Task, environment_key, files_in
 from w2s_utils.publish.execution import ANSI_STYLE, BuildError
 from w2s_utils.publish.kernel import kernel_environment
+from w2s_utils.publish.notebook import check_parameters
 from w2s_utils.publish.parallel import execute_all
 
 # The program that builds the pages. It reads what nobody writes, so it ends with its parent.
@@ -68,21 +71,11 @@ def build_book(
         If a notebook or a page fails, or a verdict is not the recorded one; the last good book
         stays where it is.
     """
-    from filelock import FileLock, Timeout
     from joblib import cpu_count
-
-    from w2s_utils.publish import verdicts
 
     began = time.monotonic()
     build = root / "build"
-    build.mkdir(exist_ok=True)
-    lock = FileLock(build / ".lock")
-    try:
-        held = lock.acquire(blocking=False)
-    except Timeout:
-        report("Another build of this book is running; waiting for it to finish.")
-        held = lock.acquire()
-    with held:
+    with _alone(build, report):
         pages = project.pages(root)
         environment = environment_key()
         tasks = project.tasks(root, pages, profile, environment)
@@ -111,6 +104,83 @@ def build_book(
     return first_page
 
 
+def unstable_verdicts(
+    root: Path,
+    profile: str,
+    seeds: int,
+    jobs: int | None = None,
+    before_execution: Callable[[], object] = lambda: None,
+    report: Callable[[str], None] = print,
+) -> int:
+    """Execute the notebooks with other seeds and report each verdict that is not the recorded one.
+
+    What is finished is kept, as in a build: an interrupted run goes on where it was.
+
+    Parameters
+    ----------
+    root, profile, jobs, before_execution, report
+        As in `build_book`.
+    seeds : int
+        How many other seeds: 1000, 2000 and so on.
+
+    Returns
+    -------
+    int
+        Number of differences. Rows that are recorded as unresolved do not count.
+
+    Raises
+    ------
+    UserError
+        If the profile, the table of contents, a parameter or the record is wrong.
+    BuildError
+        If a notebook fails.
+    """
+    from joblib import cpu_count
+
+    record = root / "notebooks" / "verdicts" / f"{profile}.yaml"
+    flips: list[str] = []
+    with _alone(root / "build", report):
+        tasks = project.tasks(root, project.pages(root), profile, environment_key())
+        for task in tasks:
+            check_parameters(task.notebook, {"seed": 0})
+        for seed in range(1000, 1000 * (seeds + 1), 1000):
+            others = [
+                replace(
+                    task,
+                    parameters={**task.parameters, "seed": seed},
+                    output=root / "build" / "seeds" / profile / str(seed) / task.output.name,
+                )
+                for task in tasks
+            ]
+            todo = [task for task in others if not task.is_done()]
+            report(f"Seed {seed}: {len(todo)} of {len(others)} notebooks to execute.")
+            if todo:
+                before_execution()
+            execute_all(todo, jobs or cpu_count(), report)
+            flipped = verdicts.flips(record, [task.output for task in others])
+            flips += [f"seed {seed}, {line}" for line in flipped]
+    report(f"Of the verdicts on record {len(flips)} differ at {seeds} other seeds.")
+    for line in flips:
+        report(f"  {line}")
+    return len(flips)
+
+
+@contextmanager
+def _alone(build: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of the build's folder; wait for another build to finish."""
+    from filelock import FileLock, Timeout
+
+    build.mkdir(exist_ok=True)
+    lock = FileLock(build / ".lock")
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        report("Another build of this book is running; waiting for it to finish.")
+        held = lock.acquire()
+    with held:
+        yield
+
+
 def _assemble(root: Path, profile: str, tasks: Sequence[Task]) -> None:
     """Bring the sources of the book together, with how its notebooks were executed."""
     source = root / "build" / "book_src"
@@ -123,8 +193,10 @@ def _assemble(root: Path, profile: str, tasks: Sequence[Task]) -> None:
         destination = source / task.notebook.relative_to(root)
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(task.output, destination)
+    records = (root / "notebooks" / "verdicts").glob("*.yaml")
     facts = {
         "profile": profile,
+        "verdicts": {record.stem: verdicts.recorded(record) for record in sorted(records)},
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "notebooks": {

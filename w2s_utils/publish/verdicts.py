@@ -1,4 +1,4 @@
-"""The recorded verdicts: a build whose findings differ from them fails, unless told to record."""
+"""The recorded verdicts: a build whose verdicts differ from them fails, unless told to record."""
 
 from __future__ import annotations
 
@@ -9,12 +9,56 @@ from pathlib import Path
 import yaml
 
 from w2s_utils._files import write_atomically
-from w2s_utils.claims import entries, verdict
+from w2s_utils.claims import entries, name, verdict
 from w2s_utils.errors import UserError
 from w2s_utils.publish.execution import BuildError
 from w2s_utils.publish.yaml import read_yaml
 
 HEADER = "# Verdicts of this profile. `w2s book --record-verdicts` writes this file.\n"
+
+Verdicts = dict[str, dict[str, str]]
+"""Chapter -> name of a row of its ledger -> verdict."""
+
+
+def found(executed: Iterable[Path]) -> Verdicts:
+    """Collect the verdicts of executed notebooks.
+
+    Parameters
+    ----------
+    executed : iterable of Path
+
+    Returns
+    -------
+    dict
+        Of each chapter that has a ledger.
+    """
+    by_chapter = {
+        notebook.stem: {name(entry.row): verdict(entry.row) for entry in entries(notebook)}
+        for notebook in executed
+    }
+    return {chapter: verdicts for chapter, verdicts in by_chapter.items() if verdicts}
+
+
+def recorded(record: Path) -> Verdicts:
+    """Read a file of verdicts; one that is absent records nothing.
+
+    Parameters
+    ----------
+    record : Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    UserError
+        If the record is damaged.
+    """
+    verdicts = (read_yaml(record) if record.exists() else None) or {}
+    if not isinstance(verdicts, dict) or not all(isinstance(v, dict) for v in verdicts.values()):
+        raise UserError(f"{record.name} must map chapters to mappings of rows to verdicts.")
+    return verdicts
 
 
 def check(record: Path, executed: Iterable[Path], accept: bool) -> None:
@@ -23,7 +67,7 @@ def check(record: Path, executed: Iterable[Path], accept: bool) -> None:
     Parameters
     ----------
     record : Path
-        File of the profile's verdicts; one that is absent records nothing.
+        File of the profile's verdicts.
     executed : iterable of Path
     accept : bool
         Record the verdicts as they are.
@@ -35,20 +79,14 @@ def check(record: Path, executed: Iterable[Path], accept: bool) -> None:
     BuildError
         If a verdict is not the recorded one.
     """
-    lines = {
-        notebook.stem: [
-            f"claim {entry.finding.claim}, {entry.finding.data} data, {verdict(entry.finding)}: "
-            f"{entry.finding.statement}"
-            for entry in entries(notebook)
-        ]
-        for notebook in executed
-    }
-    found = {chapter: verdicts for chapter, verdicts in lines.items() if verdicts}
+    now = found(executed)
     if accept:
         record.parent.mkdir(exist_ok=True)
-        content = yaml.safe_dump(found, allow_unicode=True, sort_keys=False, width=1000)
+        content = yaml.safe_dump(now, allow_unicode=True, sort_keys=False, width=1000)
         write_atomically(record, HEADER + content)
-    elif changed := _differences(record, found):
+        return
+    before, after = _lines(recorded(record)), _lines(now)
+    if changed := "\n".join(line for line in ndiff(before, after) if line[0] in "+-"):
         raise BuildError(
             f"These verdicts are not the recorded ones of notebooks/verdicts/{record.name}:\n"
             f"{changed}\nIf that is meant, record them: w2s book --profile {record.stem} "
@@ -56,13 +94,38 @@ def check(record: Path, executed: Iterable[Path], accept: bool) -> None:
         )
 
 
-def _differences(record: Path, found: dict[str, list[str]]) -> str:
-    """Lines that were recorded, after ``-``, and those that are new, after ``+``."""
-    recorded = (read_yaml(record) if record.exists() else None) or {}
-    if not isinstance(recorded, dict) or not all(isinstance(v, list) for v in recorded.values()):
-        raise UserError(f"{record.name} must map chapters to lists of verdicts.")
-    before, after = (
-        [f"{chapter}: {line}" for chapter, lines in side.items() for line in lines]
-        for side in (recorded, found)
-    )
-    return "\n".join(line for line in ndiff(before, after) if line[0] in "+-")
+def flips(record: Path, executed: Iterable[Path]) -> list[str]:
+    """Name the rows whose verdict in executed notebooks is not the recorded one.
+
+    Parameters
+    ----------
+    record : Path
+        File of the profile's verdicts.
+    executed : iterable of Path
+
+    Returns
+    -------
+    list of str
+        A line each. Rows that are recorded as unresolved are left out: they may come out either
+        way.
+
+    Raises
+    ------
+    UserError
+        If the record is damaged.
+    """
+    now, before = found(executed), recorded(record)
+    return [
+        f"{chapter}: {row}: {was} on record, {now.get(chapter, {}).get(row, 'absent')} now"
+        for chapter, rows in before.items()
+        for row, was in rows.items()
+        if was not in ("unresolved", now.get(chapter, {}).get(row))
+    ]
+
+
+def _lines(verdicts: Verdicts) -> list[str]:
+    return [
+        f"{chapter}: {row}: {said}"
+        for chapter, rows in verdicts.items()
+        for row, said in rows.items()
+    ]

@@ -18,7 +18,8 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from w2s_utils.claims import CLAIMS, Entry, entries, in_cells, overall
+from w2s_utils.checks import Check
+from w2s_utils.claims import CLAIMS, Entry, entries, in_cells, name, overall, told
 
 from .chapters import cell_anchor
 
@@ -46,26 +47,63 @@ class MarkdownDirective(SphinxDirective):
         self.env.note_reread()
         return [entry for notebook in notebooks for entry in entries(notebook)]
 
+    def facts(self) -> dict[str, Any]:
+        """Read how the notebooks were executed."""
+        self.env.note_reread()
+        facts: dict[str, Any] = json.loads((Path(self.env.srcdir) / "build.json").read_text())
+        return facts
+
+    def records(self) -> dict[str, Any]:
+        """Verdicts on record by profile, the paper's first; of a profile without any, this run's."""
+        facts = self.facts()
+        recorded, ours = facts["verdicts"], facts["profile"]
+        if ours not in recorded:
+            mine: dict[str, dict[str, str]] = defaultdict(dict)
+            for entry in self.ledger():
+                mine[entry.chapter][name(entry.row)] = in_cells(entry.row)[2]
+            recorded = {**recorded, ours: mine}
+        return dict(sorted(recorded.items(), key=lambda item: item[0] != "paper"))
+
+    def table_of(self, found: Iterable[Entry]) -> str:
+        """Give a table with a link to the cell of each row, beside the other profiles' verdicts."""
+        ours = self.facts()["profile"]
+        others = {profile: record for profile, record in self.records().items() if profile != ours}
+        rows = []
+        for entry in found:
+            number = entry.chapter.partition("_")[0]
+            place = escape(f"notebooks/{entry.chapter}.html#{cell_anchor(entry.cell)}")
+            rows.append(
+                [
+                    f'<a href="../{place}">chapter {int(number)}</a>',
+                    literally(told(entry.row)),
+                    *map(literally, in_cells(entry.row)),
+                    *(r.get(entry.chapter, {}).get(name(entry.row), "–") for r in others.values()),
+                ]
+            )
+        header = ["cell", "what was measured", "measured", "expected", f"verdict, {ours} profile"]
+        return table([*header, *(f"{profile} profile" for profile in others)], rows)
+
 
 class Verdicts(MarkdownDirective):
-    """``{verdicts}``: each claim, with its verdict on synthetic and on real data."""
+    """``{verdicts}``: each claim, with its verdict on synthetic and on real data in each profile."""
 
     def write(self) -> str:
         """Give a table of the claims."""
-        kept = self.ledger()
-        rows = []
-        for claim, text in CLAIMS.items():
-            row = [f"[{claim}](#claim-{claim})", text]
-            for data in ("synthetic", "real"):
-                findings = [
-                    e.finding for e in kept if e.finding.claim == claim and e.finding.data == data
-                ]
-                tested = [f for f in findings if f.holds is not None]
-                held = sum(bool(f.holds) for f in tested)
-                count = f" ({held} of {len(tested)})" if tested else ""
-                row.append(f"{overall(findings)}{count}")
-            rows.append(row)
-        return table(["no.", "claim", "synthetic data", "real data"], rows)
+        records = self.records()
+        kinds = [(profile, data) for data in ("synthetic", "real") for profile in records]
+        rows = [
+            [
+                f"[{claim}](#claim-{claim})",
+                text,
+                *(
+                    overall(on_record(records[p], f"claim {claim}, {data} data"))
+                    for p, data in kinds
+                ),
+            ]
+            for claim, text in CLAIMS.items()
+        ]
+        header = [f"{data} data, {profile} profile" for profile, data in kinds]
+        return table(["no.", "claim", *header], rows)
 
 
 class Findings(MarkdownDirective):
@@ -78,12 +116,12 @@ class Findings(MarkdownDirective):
         claim = int(self.arguments[0])
         by_data: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.ledger():
-            if entry.finding.claim == claim:
-                by_data[entry.finding.data].append(entry)
+            if not isinstance(entry.row, Check) and entry.row.claim == claim:
+                by_data[entry.row.data].append(entry)
         return "\n\n".join(
             [f"> {CLAIMS[claim]}"]
             + [
-                f"**On {data} data**\n\n{findings_table(by_data[data])}"
+                f"**On {data} data**\n\n{self.table_of(by_data[data])}"
                 if by_data[data]
                 else f"**On {data} data:** not tested."
                 for data in ("synthetic", "real")
@@ -91,13 +129,20 @@ class Findings(MarkdownDirective):
         )
 
 
+class Checks(MarkdownDirective):
+    """``{checks}``: all checks of the book's own formulas."""
+
+    def write(self) -> str:
+        """Give a table of the checks."""
+        return self.table_of(entry for entry in self.ledger() if isinstance(entry.row, Check))
+
+
 class BuildFacts(MarkdownDirective):
     """``{build-facts}``: how the notebooks of this book were executed."""
 
     def write(self) -> str:
         """Give the profile, the machine, the versions and a table of the notebooks."""
-        facts: dict[str, Any] = json.loads((Path(self.env.srcdir) / "build.json").read_text())
-        self.env.note_reread()
+        facts = self.facts()
         versions = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
         rows = [
             [
@@ -117,15 +162,14 @@ class BuildFacts(MarkdownDirective):
         )
 
 
-def findings_table(found: Iterable[Entry]) -> str:
-    """Give a table with a link to the cell of each finding."""
-    rows = []
-    for entry in found:
-        number = entry.chapter.partition("_")[0]
-        place = escape(f"notebooks/{entry.chapter}.html#{cell_anchor(entry.cell)}")
-        link = f'<a href="../{place}">chapter {int(number)}</a>'
-        rows.append([link, literally(entry.finding.statement), *in_cells(entry.finding)])
-    return table(["cell", "what was measured", "measured", "expected", "verdict"], rows)
+def on_record(record: dict[str, dict[str, str]], about: str) -> list[str]:
+    """Verdicts of all rows about a claim and a kind of data."""
+    return [
+        verdict
+        for rows in record.values()
+        for row, verdict in rows.items()
+        if row.startswith(f"{about}: ")
+    ]
 
 
 def literally(text: str) -> str:
@@ -147,4 +191,5 @@ def setup(app: Sphinx) -> None:
     """Register the directives."""
     app.add_directive("verdicts", Verdicts)
     app.add_directive("findings", Findings)
+    app.add_directive("checks", Checks)
     app.add_directive("build-facts", BuildFacts)
