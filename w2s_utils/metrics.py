@@ -296,7 +296,7 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Interval:
 
     Notes
     -----
-    Fisher's :math:`\operatorname{artanh} r` with the variance :math:`(1+r^2/2)/(m-3)` of m cases [1]_.
+    Fisher's :math:`\operatorname{artanh} r`, of variance :math:`(1+r^2/2)/(m-3)` with m cases [1]_.
 
     References
     ----------

@@ -54,7 +54,7 @@ class MarkdownDirective(SphinxDirective):
         return facts
 
     def records(self) -> dict[str, Any]:
-        """Verdicts on record by profile, the paper's first; of a profile without any, this run's."""
+        """Verdicts on record by profile, the paper's first; without any, those of this run."""
         facts = self.facts()
         recorded, ours = facts["verdicts"], facts["profile"]
         if ours not in recorded:
@@ -85,7 +85,7 @@ class MarkdownDirective(SphinxDirective):
 
 
 class Verdicts(MarkdownDirective):
-    """``{verdicts}``: each claim, with its verdict on synthetic and on real data in each profile."""
+    """``{verdicts}``: each claim, with its verdicts on synthetic and real data by profile."""
 
     def write(self) -> str:
         """Give a table of the claims."""
