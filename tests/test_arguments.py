@@ -47,12 +47,14 @@ GIVEN = {
 # Where a name means another thing: labels by level, classes of a softmax, one place of a grid.
 LEVELS = {0: lambda rng: Y + rng.standard_normal(ROWS)}
 SPECIAL = {
+    "metrics.rank_correlation": {"x": W[:, 0].copy()},
     "metrics.power_law": {"samples": np.arange(1.0, 9).reshape(2, 4)},
     "probes.probe_sweep": {"labels": LEVELS},
     "probes.sweep_teachers": {"labels": LEVELS},
     "softmax.fit_softmax": {"labels": ONE_HOT},
     "softmax.softmax_sweep": {"draw_labels": lambda rng: ONE_HOT, "target": ONE_HOT},
     "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60},
+    "diagnosis.tuned.predict_tuned": {"noise_variance": 0.5},
     "simulation.ridge.simulate_ridge": {"n": 20, "N": 60},
     "subspaces.pair_with_angles": {"dimension": 6},
 }

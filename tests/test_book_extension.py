@@ -40,13 +40,18 @@ A {term}`PGR` that the author has linked, and a PGR that he has not.
 HOSTILE = "`<img src=x onerror=alert(1)> | &lt;"
 STATEMENT = "<b>&lt;x&gt;</b>\n\n<script>alert(1)</script> [a](b) ::: {raw}"
 LEDGER = f"""STATEMENT = {STATEMENT!r}
-from w2s_utils import claims
+from w2s_utils import checks, claims
+from w2s_utils.metrics import Interval
+measured, real, synthetic = Interval(1, 0.9, 1.1), claims.on("real"), claims.on("synthetic")
 claims.record(
-    claims.Finding(2, "a|b < $c$ *d* e_f", 1.0, 0.5, "above"),
-    claims.Finding(4, "first", 1.0, 2.0, "above", data="real"),
-    claims.Finding(4, "second", 1.0, 0.5, "above", data="real"),
-    claims.Finding(2, STATEMENT, 1.0, 0.5, "above"),
+    synthetic.above(2, "a|b < $c$ *d* e_f", measured, 0.5, at="n = 3"),
+    real.above(4, "first", measured, 2),
+    real.above(4, "second", measured, 0.5),
+    real.above(4, "third", measured, 1),
+    real.above(4, "fourth", measured, 2, outside="no <teacher>"),
+    synthetic.above(2, STATEMENT, measured, 0.5),
     claims.NotTested(8, "no photographs"),
+    checks.within("two | formulas", 0.001, "well"),
 )"""
 REPORT = """# Report
 
@@ -67,6 +72,9 @@ REPORT = """# Report
 ```
 
 ```{findings} 4
+```
+
+```{checks}
 ```
 
 ```{build-facts}
@@ -97,6 +105,10 @@ def html(tmp_path_factory):
     files = ["notebooks/04_chapter", "book/notation", "book/report", "book/rerun"]
     toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": f} for f in files]}
     (root / "_toc.yml").write_text(json.dumps(toc))
+    (root / "notebooks/verdicts").mkdir()
+    (root / "notebooks/verdicts/paper.yaml").write_text(
+        "04_chapter: {'claim 4, real data: first': unresolved}\n"
+    )
     page = build_book(root, report=lambda line: None, record_verdicts=True)
     return page.parent.resolve()
 
@@ -143,15 +155,27 @@ def test_a_chapter_offers_its_executed_notebook_and_the_command_that_reruns_it(h
     assert "download>" not in (html / "book/rerun.html").read_text()
 
 
-def test_report_gives_the_verdicts_and_leads_to_the_cells(html):
+def test_report_gives_the_verdicts_of_both_profiles_and_leads_to_the_cells(html):
     page = (html / "book/report.html").read_text()
     rows = Cells(page).rows
-    claims = {row[0]: row[2:] for row in rows if len(row) == 4}
-    assert claims["2"] == ["holds (2 of 2)", "not tested"]
-    assert claims["4"] == ["not tested", "holds in part (1 of 2)"]
-    assert claims["8"] == ["not tested", "not tested"]
-    assert ["chapter 4", "a|b < $c$ *d* e_f", "1", "above 0.5", "holds"] in rows
-    assert ["chapter 4", "first", "1", "above 2", "does not hold"] in rows
+    claims = {row[0]: row[2:] for row in rows if len(row) == 6 and row[0].isdigit()}
+    assert rows[0][2:] == [
+        f"{data} data, {profile} profile"
+        for data in ("synthetic", "real")
+        for profile in ("paper", "quick")
+    ]
+    assert claims["2"] == ["not tested", "holds (2 holds)", "not tested", "not tested"]
+    assert claims["4"][2:] == [
+        "unresolved (1 unresolved)",
+        "holds in part (1 holds, 1 contradicted, 1 unresolved, 1 outside the claim)",
+    ]
+    assert claims["8"] == ["not tested"] * 4
+    found = {row[1]: row for row in rows if row[0] == "chapter 4"}
+    measured = "1 [0.9, 1.1]"
+    assert found["first"][2:] == [measured, "above 2", "contradicted", "unresolved"]
+    assert found["fourth"][2:] == [measured, "above 2", "outside the claim: no <teacher>", "–"]
+    assert found["a|b < $c$ *d* e_f (n = 3)"][2:] == [measured, "above 0.5", "holds", "–"]
+    assert found["two | formulas"][2:] == ["0.001", "below 0.05", "passes", "–"]
     (place,) = set(re.findall(r'href="\.\./notebooks/04_chapter\.html#([\w-]+)"', page))
     assert f'id="{place}"' in (html / "notebooks/04_chapter.html").read_text()
 
@@ -170,6 +194,5 @@ def test_markup_in_statements_and_parameters_is_shown_and_not_obeyed(html):
         assert "<b>" not in page
         assert "<script>alert" not in page
         assert "<img src=x" not in page
-    assert ["chapter 4", " ".join(STATEMENT.split()), "1", "above 0.5", "holds"] in Cells(
-        report
-    ).rows
+    row = [" ".join(STATEMENT.split()), "1 [0.9, 1.1]", "above 0.5", "holds", "–"]
+    assert ["chapter 4", *row] in Cells(report).rows

@@ -10,6 +10,7 @@ from w2s_utils.metrics import (
     opr,
     pgr,
     power_law,
+    rank_correlation,
     ratio_of_means,
 )
 
@@ -188,3 +189,27 @@ def test_change_of_an_undefined_ratio_is_undefined_and_few_trials_are_refused():
         change(pgr, short, short)
     with pytest.raises(ValueError, match="after has 2"):
         change(pgr, first, short)
+
+
+def test_estimates_know_their_degrees_of_freedom():
+    one, other = mean([1.0, 2.0, 4.0]), mean([1.0, 2.0, 4.0, 9.0, 3.0])
+    assert (one.degrees, other.degrees) == (2, 4)
+    assert (other - one).degrees == (other / one).degrees == 2
+    assert (other - 1.0).degrees == 4
+    risks = Risks(*(np.array([4.0, 4.2, 4.1, 4.4]) - shift for shift in (0, 1, 1.5, 2)))
+    assert pgr(risks).degrees == opr(risks).degrees == change(pgr, risks, risks[::-1]).degrees == 3
+
+
+def test_rank_correlations_hold_the_truth_in_99_of_100_samples():
+    """Of normal pairs: Spearman's is 6/pi asin(r/2) of Pearson's r."""
+    rng, runs, r = np.random.default_rng(3), 2000, 0.7
+    truth, inside = 6 / np.pi * np.arcsin(r / 2), 0
+    for _ in range(runs):
+        x, e = rng.standard_normal((2, 30))
+        found = rank_correlation(x, r * x + np.sqrt(1 - r**2) * e)
+        inside += found.low < truth < found.high
+    assert abs(inside / runs - 0.99) < 4 * np.sqrt(0.01 * 0.99 / runs) + 0.005
+    same = rank_correlation([1, 2, 3, 4], [1, 4, 9, 16])
+    assert same.value == pytest.approx(1)
+    with pytest.raises(ValueError, match="At least 4 cases are needed, got 3"):
+        rank_correlation([1, 2, 3], [1, 2, 3])

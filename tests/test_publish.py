@@ -20,7 +20,15 @@ from nbformat.v4 import new_code_cell, new_notebook
 from tests.toy_book import TOC, make_project, outputs, write_notebook
 from w2s_utils import publish
 from w2s_utils.errors import UserError
-from w2s_utils.publish import BuildError, build_book, cache, execute, kernel, parse_yaml
+from w2s_utils.publish import (
+    BuildError,
+    build_book,
+    cache,
+    execute,
+    kernel,
+    parse_yaml,
+    unstable_verdicts,
+)
 from w2s_utils.publish.cache import Task, environment_key
 
 REAL_PACKAGE = cache.PACKAGE
@@ -505,7 +513,7 @@ def test_failing_notebook_keeps_the_last_book_and_the_work_of_the_others(
 
 
 LEDGER = """from w2s_utils import claims
-claims.record(claims.Finding(4, "the number", n, 3.0, "above"))"""
+claims.record(claims.Finding(4, "the number", n, n - 0.5, n + 0.5, least=3))"""
 
 
 def test_changed_verdict_fails_the_build_until_it_is_recorded(
@@ -514,7 +522,7 @@ def test_changed_verdict_fails_the_build_until_it_is_recorded(
     record = project / "notebooks/verdicts/quick.yaml"
     write_notebook(project / "notebooks/first.ipynb", LEDGER)
     with pytest.raises(
-        BuildError, match="claim 4, synthetic data, holds: the number"
+        BuildError, match="claim 4, synthetic data: the number: holds"
     ) as unrecorded:
         build_book(project, report=build.append)
     assert "first: claim 4" in str(unrecorded.value)
@@ -529,6 +537,37 @@ def test_changed_verdict_fails_the_build_until_it_is_recorded(
     assert (project / "build/html").resolve() == good
     assert record.read_text() == kept
     record.unlink()
+
+
+SEEDED = """from w2s_utils import claims
+shift = {1: 0, 1000: 0, 2000: -9, 3000: -9}[seed]
+claims.record(
+    claims.Finding(4, "moves", shift, shift - 1, shift + 1, least=-5),
+    claims.Finding(5, "open", shift, shift - 1, shift + 1, least=0),
+)"""
+
+
+def test_verdicts_that_other_seeds_change_are_named(
+    project: Path, build: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        write_notebook(project / f"notebooks/{name}.ipynb", SEEDED, parameters="seed = 1")
+    (project / "notebooks/profiles/quick.yaml").write_text("first: {seed: 1}\n")
+    build_book(project, report=build.append, record_verdicts=True)
+    kept = (project / "build/html").resolve()
+    build.clear()
+    assert unstable_verdicts(project, "quick", 3, report=build.append) == 4
+    line = "claim 4, synthetic data: moves: holds on record, contradicted now"
+    assert build[-4:] == [
+        f"  seed {seed}, {name}: {line}" for seed in (2000, 3000) for name in ("first", "second")
+    ]
+    assert (project / "build/html").resolve() == kept
+    build.clear()  # what is finished is kept
+    assert unstable_verdicts(project, "quick", 3, report=build.append) == 4
+    assert not [line for line in build if "started" in line]
+    write_notebook(project / "notebooks/first.ipynb", "print(n)")
+    with pytest.raises(UserError, match="no parameter 'seed'"):
+        unstable_verdicts(project, "quick", 1, report=build.append)
 
 
 def test_book_knows_how_its_notebooks_were_executed(project: Path, build: list[str]) -> None:

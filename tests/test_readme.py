@@ -1,39 +1,41 @@
 """What the README says that can go stale."""
 
 import re
-from collections import defaultdict
 from pathlib import Path
 
 import yaml
 
-from w2s_utils.claims import CLAIMS
+from w2s_utils.claims import CLAIMS, overall
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-LINE = re.compile(r"claim (\d), (synthetic|real) data, (holds|does not hold|not tested): ")
 
 
-def summary(record):
-    """The table of verdicts that a record of them amounts to."""
-    tested = defaultdict(list)
-    for verdicts in yaml.safe_load(record).values():
-        for claim, data, verdict in (LINE.match(verdict).groups() for verdict in verdicts):
-            if verdict != "not tested":
-                tested[int(claim), data].append(verdict == "holds")
-    rows = []
-    for claim, text in CLAIMS.items():
-        cells = []
-        for data in ("synthetic", "real"):
-            held, total = sum(tested[claim, data]), len(tested[claim, data])
-            verdict = "does not hold" if held == 0 else "holds in part" if held < total else "holds"
-            cells.append(f"{verdict} ({held} of {total})" if total else "not tested")
-        rows.append(f"| {claim}. {text} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+def summary(records):
+    """The table of verdicts that the records of the profiles amount to."""
+    said = {
+        profile: [line for rows in yaml.safe_load(record).values() for line in rows.items()]
+        for profile, record in records.items()
+    }
+
+    def cell(profile, about):
+        return overall(verdict for row, verdict in said[profile] if row.startswith(f"{about}: "))
+
+    return "\n".join(
+        f"| {claim}. {text} | "
+        + " | ".join(
+            cell(profile, f"claim {claim}, {data} data")
+            for data in ("synthetic", "real")
+            for profile in records
+        )
+        + " |"
+        for claim, text in CLAIMS.items()
+    )
 
 
 def test_verdicts_are_those_on_record():
-    record = (ROOT / "notebooks/verdicts/quick.yaml").read_text()
-    assert summary(record) in README
+    records = {p: (ROOT / f"notebooks/verdicts/{p}.yaml").read_text() for p in ("paper", "quick")}
+    assert summary(records) in README
 
 
 def test_commands_of_make_are_there():
