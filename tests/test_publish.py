@@ -539,6 +539,18 @@ def test_changed_verdict_fails_the_build_until_it_is_recorded(
     record.unlink()
 
 
+FAILING = """from w2s_utils import checks, claims
+claims.record(checks.within("two formulas", 0.2, "well"))"""
+
+
+def test_a_check_that_fails_is_not_recorded(project: Path, build: list[str]) -> None:
+    write_notebook(project / "notebooks/first.ipynb", FAILING)
+    for record in (True, False):
+        with pytest.raises(BuildError, match="checks .* fail:\nfirst: check: two formulas: fails"):
+            build_book(project, report=build.append, record_verdicts=record)
+    assert not (project / "notebooks/verdicts").exists()
+
+
 SEEDED = """from w2s_utils import claims
 shift = {1: 0, 1000: 0, 2000: -9, 3000: -9}[seed]
 claims.record(

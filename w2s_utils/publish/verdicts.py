@@ -77,9 +77,11 @@ def check(record: Path, executed: Iterable[Path], accept: bool) -> None:
     UserError
         If the record is damaged.
     BuildError
-        If a verdict is not the recorded one.
+        If a check of the book's own formulas fails, or a verdict is not the recorded one.
     """
     now = found(executed)
+    if failed := [line for line in _lines(now) if line.endswith(": fails")]:
+        raise BuildError("These checks of the book's own formulas fail:\n" + "\n".join(failed))
     if accept:
         record.parent.mkdir(exist_ok=True)
         content = yaml.safe_dump(now, allow_unicode=True, sort_keys=False, width=1000)
