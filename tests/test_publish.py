@@ -546,7 +546,7 @@ claims.record(checks.within("two formulas", 0.2, "well"))"""
 def test_a_check_that_fails_is_not_recorded(project: Path, build: list[str]) -> None:
     write_notebook(project / "notebooks/first.ipynb", FAILING)
     for record in (True, False):
-        with pytest.raises(BuildError, match="checks .* fail:\nfirst: check: two formulas: fails"):
+        with pytest.raises(BuildError, match=r"checks .* fail:\nfirst: check: two formulas: fails"):
             build_book(project, report=build.append, record_verdicts=record)
     assert not (project / "notebooks/verdicts").exists()
 

@@ -35,7 +35,7 @@ def sweep(
 
     w2s sweep risks.csv --n 400 --N 4000 --trials 100000 --dask tcp://10.0.0.1:8786
     """
-    from w2s_utils import sweeps
+    from w2s_utils import _progress, sweeps
     from w2s_utils.pair import GaussianPair
 
     with request():
@@ -44,12 +44,7 @@ def sweep(
             f"d_sw={shared}": GaussianPair.paper(shared, noise_variance, d_w=d_w, d_s=d_s)
             for shared in d_sw
         }
-        with typer.progressbar(length=0, label="blocks") as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.length = total
-                bar.update(done - bar.pos)
-
+        with _progress.reported("blocks") as progress:
             try:
                 result = sweeps.run(
                     pairs,
