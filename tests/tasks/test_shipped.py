@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from w2s_utils.tasks import colored_mnist, shipped
+from w2s_utils.tasks import colored_mnist, finetuned, shipped
 
-PACKS = (colored_mnist.PACK,)
+PACKS = (colored_mnist.PACK, finetuned.PACK)
 
 
 def change_a_byte(pack):
