@@ -44,6 +44,7 @@ def files(folder: Path):
         (["fetch"], ["SHA-256"]),
         (["features"], ["utkface", "sst2"]),
         (["features", "colored-mnist"], ["extra vision", "the shipped file"]),
+        (["features", "finetuned"], ["extra vision", "extra text", "the shipped file"]),
     ],
 )
 def test_help_says_what_a_newcomer_needs(w2s, command, told):
@@ -86,6 +87,7 @@ def test_run_takes_a_path_and_an_output(w2s, project):
         (["run", "01_sum", "--output", "_toc.yml"], "is a source of the book"),
         (["fetch", "everything"], "unexpected extra argument"),
         (["features", "colored-mnist", "--out", "mine.npy"], "mine.npy must end in .npz"),
+        (["features", "finetuned", "--out", "mine.npy"], "mine.npy must end in .npz"),
     ],
 )
 def test_bad_request_is_one_sentence_exit_code_2_and_changes_nothing(
@@ -119,6 +121,8 @@ FACES = "features utkface --root . --backbone resnet18"
         ("features sst2 --file x --model . --out x.npy", "x.npy"),
         ("features colored-mnist --out x.npz", "x.npz"),
         ("features colored-mnist --out x.npz", "x.json"),
+        ("features finetuned --out x.npz", "x.npz"),
+        ("features finetuned --out x.npz", "x.json"),
     ],
 )
 def test_no_output_replaces_a_device_or_a_fifo(w2s, project, command, target):
@@ -244,12 +248,18 @@ def test_bad_requests_for_features_are_one_sentence_and_exit_code_2(w2s, face, c
     assert len(err.splitlines()) == 1
 
 
-def test_features_without_the_extra_are_one_sentence_and_exit_code_2(w2s, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [("colored-mnist", "Image features"), ("finetuned", "Finetuned networks")],
+)
+def test_features_without_the_extra_are_one_sentence_and_exit_code_2(
+    w2s, tmp_path, monkeypatch, command, what
+):
     monkeypatch.setitem(sys.modules, "torch", None)
-    code, _, err = w2s("features", "colored-mnist", "--out", str(tmp_path / "mine.npz"))
+    code, _, err = w2s("features", command, "--out", str(tmp_path / "mine.npz"))
     assert (code, err) == (
         2,
-        "w2s: Image features need the package torch: install w2s-utils[vision].\n",
+        f"w2s: {what} need the package torch: install w2s-utils[vision].\n",
     )
     assert not list(tmp_path.iterdir())
 

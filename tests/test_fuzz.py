@@ -21,7 +21,7 @@ from w2s_utils.errors import UserError
 from w2s_utils.features import embedding, packages
 from w2s_utils.io.files import read_features, read_labels
 from w2s_utils.publish import pdf
-from w2s_utils.tasks import colored_mnist, sst2, utkface
+from w2s_utils.tasks import colored_mnist, finetuned, sst2, utkface
 
 FILES, LINES = 1500, 900  # inputs for each reader, and for the command line
 
@@ -263,6 +263,7 @@ def light(tmp_path, monkeypatch):
         (utkface, "_resnet", lambda name, weights: None),
         (sst2, "backbone", lambda folder: None),
         (colored_mnist, "make_pack", lambda path: None),
+        (finetuned, "make_pack", lambda path: None),
     ):
         monkeypatch.setattr(module, name, value)
     return tmp_path
@@ -279,6 +280,7 @@ COMMANDS = [
     "features utkface --root faces --backbone resnet18 --out a.npy --labels b.npy",
     "features sst2 --file train.tsv --model faces --out a.npy --labels b.npy",
     "features colored-mnist --out a.npz",
+    "features finetuned --out a.npz",
 ]
 WORDS = [
     "", "-", "--", "--help", "-h", "-p", "0", "1", "-1", "3.5", "1e3", "nan", "inf", "-inf",

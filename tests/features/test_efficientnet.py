@@ -5,7 +5,7 @@ import pytest
 
 from w2s_utils.features.efficientnet import REQUIRED, WEIGHTS, pooled_outputs
 from w2s_utils.features.packages import fetch
-from w2s_utils.tasks import colored_mnist
+from w2s_utils.tasks import colored_mnist, shipped
 from w2s_utils.tasks.colored_mnist import FEATURES
 
 
@@ -19,17 +19,15 @@ def test_a_remade_pack_holds_the_shipped_features(tmp_path, monkeypatch):
     """On images of each digit, up to the rounding to float16 of the largest values."""
     for package in REQUIRED:
         pytest.importorskip(package, reason="needs the extra vision")
-    shipped = colored_mnist.load()
-    rows = np.arange(0, len(shipped.digits), 100)
-    monkeypatch.setattr(
-        colored_mnist, "_read_digits", lambda: (shipped.digits[rows], shipped.gray[rows])
-    )
-    monkeypatch.setattr(colored_mnist, "draw_colors", lambda *_: shipped.colors[rows])
+    data = colored_mnist.load()
+    rows = np.arange(0, len(data.digits), 100)
+    monkeypatch.setattr(colored_mnist, "_read_digits", lambda: (data.digits[rows], data.gray[rows]))
+    monkeypatch.setattr(colored_mnist, "draw_colors", lambda *_: data.colors[rows])
     colored_mnist.make_pack(tmp_path / "mine.npz")
-    anew = colored_mnist._read_pack(tmp_path / "mine.npz")
+    anew = shipped.read(tmp_path / "mine.npz", "the command")
     assert set(anew) == {"colors", *FEATURES}
     for name in FEATURES:
-        of_pack = shipped.pack[name][rows].astype(float)
+        of_pack = data.pack[name][rows].astype(float)
         assert anew[name].dtype == np.float16
         np.testing.assert_allclose(anew[name].astype(float), of_pack, rtol=2**-10, atol=1e-4)
         assert np.abs(anew[name] - of_pack[::-1]).max() > 0.1

@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -140,33 +139,6 @@ def test_rates_out_of_range_are_refused(ask, flips):
 def test_unknown_features_are_refused(data):
     with pytest.raises(ValueError, match=r"name must be one of lite0-7, .* got 'lite9-1'"):
         data.features("lite9-1")
-
-
-def change_a_byte(pack):
-    content = bytearray(pack.read_bytes())
-    content[len(content) // 2] ^= 1
-    pack.write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        change_a_byte,
-        lambda pack: pack.write_bytes(pack.read_bytes()[:-1]),
-        lambda pack: pack.unlink(),
-        lambda pack: pack.with_suffix(".json").unlink(),
-        lambda pack: pack.with_suffix(".json").write_text("{}"),
-        lambda pack: pack.with_suffix(".json").write_text("no JSON"),
-    ],
-)
-def test_a_spoilt_pack_is_one_clear_error(tmp_path, spoil):
-    for file in (PACK, PACK.with_suffix(".json")):
-        shutil.copy(file, tmp_path)
-    pack = tmp_path / PACK.name
-    assert set(colored_mnist._read_pack(pack)) == {"colors", *FEATURES}
-    spoil(pack)
-    with pytest.raises(ValueError, match="not the file that its manifest describes: restore"):
-        colored_mnist._read_pack(pack)
 
 
 def test_manifest_names_what_the_pack_was_made_from(data):

