@@ -270,27 +270,45 @@ def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:
     -----
     Teacher, baseline and ceiling have the ridge of their least risk. The student sees only what
     the teacher says: its ridge is that of its least `student_misfit`. Cross-validation, as in
-    `probes.fit_tuned`, aims at the same ridges without knowing the risks. Of `RIDGES` in the
-    features' total variance the best is taken.
+    `probes.fit_tuned`, aims at the same ridges without knowing the risks. The best of `RIDGES` in
+    the features' total variance is refined by a parabola through it and its two neighbours.
     """
     weak, strong, sigma2 = directions.weak, directions.strong, directions.noise_variance
     n, N = np.broadcast_arrays(sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero"))
 
-    def best(loss: Array, ridges: Array) -> Array:
-        return np.asarray(ridges[np.nanargmin(loss, axis=-1)])
+    def path(features: Features) -> Array:
+        return np.asarray(RIDGES * features.spectrum.sum())
 
     def least(features: Features, m: Array) -> tuple[Array, Array]:
-        ridges = RIDGES * features.spectrum.sum()
-        fit = _fit(features, m[..., None], ridges, "m", "ridge", True, False)
-        risk = _single(features, sigma2, fit)
-        return np.nanmin(risk, axis=-1), best(risk, ridges)
+        """Risk at the best ridge, and that ridge."""
+
+        def risk(ridge: Array, m: Array, strict: bool) -> Array:
+            return _single(features, sigma2, _fit(features, m, ridge, "m", "ridge", True, strict))
+
+        ridges = path(features)
+        ridge = _least(risk(ridges, m[..., None], False), ridges)
+        return risk(ridge, m, True), ridge
 
     teacher, alpha_w = least(weak, n)
-    ridges = RIDGES * strong.spectrum.sum()
-    sizes = n[..., None], N[..., None]
-    misfit = student_misfit(directions, *sizes, alpha_w[..., None], ridges, strict=False)
-    student = student_terms(directions, n, N, alpha_w, best(misfit, ridges)).total
+    ridges = path(strong)
+    of_n, of_N, of_w = n[..., None], N[..., None], alpha_w[..., None]
+    misfit = student_misfit(directions, of_n, of_N, of_w, ridges, strict=False)
+    student = student_terms(directions, n, N, alpha_w, _least(misfit, ridges)).total
     return Risks(teacher, student, least(strong, n)[0], least(strong, n + N)[0])
+
+
+def _least(loss: Array, ridges: Array) -> Array:
+    """Ridge of the least loss along the last axis, by a parabola in its logarithm."""
+    best = np.nanargmin(loss, axis=-1)
+    middle = np.clip(best, 1, len(ridges) - 2)
+    left, here, right = (
+        np.take_along_axis(loss, (middle + step)[..., None], -1)[..., 0] for step in (-1, 0, 1)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step = (left - right) / (left - 2 * here + right) / 2
+    inner = (best == middle) & (np.abs(step) <= 1)  # NaN, or the least at an end: no parabola
+    ratio = ridges[1] / ridges[0]
+    return np.asarray(ridges[best] * ratio ** np.where(inner, step, 0.0))
 
 
 @dataclass(frozen=True)
