@@ -18,6 +18,7 @@ ORDER = [
         "thresholds",
         "subspaces",
         "_gram",
+        "_ridge_path",
         "_progress",
         "_files",
         "errors",

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from tests.known import gaussian_task, noisy
 from w2s_utils import _gram, probes
+from w2s_utils._ridge_path import RIDGES
 from w2s_utils.metrics import MODELS, mean
-from w2s_utils.probes import RIDGES, fit_ridge, fit_tuned, probe_sweep, risks_at, sweep_teachers
+from w2s_utils.probes import fit_ridge, fit_tuned, probe_sweep, risks_at, sweep_teachers
 from w2s_utils.splits import Splits
 from w2s_utils.subspaces import random_basis
 from w2s_utils.theory.exact import expected_risks
@@ -129,7 +130,6 @@ def test_the_tuned_fit_against_refitting_at_every_ridge(rows, columns, noise, se
     y = X @ rng.standard_normal(columns) + (noise + 0.1) * rng.standard_normal(rows) + 1
     fit, centred = fit_tuned(X, y), X - X.mean(axis=0)
     path = RIDGES * centred.var(axis=0).sum()
-    assert np.isclose(path, fit.ridge).any()
     least = min(score(X, y, ridge) for ridge in path)
     # Interpolating fits tie, and their hat matrix loses digits as it is written out.
     assert score(X, y, fit.ridge) <= least * 1.01

@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 from scipy.linalg import lapack
 
+from w2s_utils import _ridge_path
 from w2s_utils._gram import safe_factor
 from w2s_utils._validate import Array, real_array, same_rows
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.splits import Rows, Splits
 
 MIN_COLUMN_SHARE = 1e-8  # of the longest column's length
-RIDGES = np.geomspace(1e-8, 10, 37)  # that are tried, in the centred features' total variance
 
 Columns = Callable[[Rows], Array]
 Ridge = float | Literal["tuned"]
@@ -115,8 +115,8 @@ def fit_tuned(X: ArrayLike, y: ArrayLike) -> TunedFit:
     Notes
     -----
     The fit is that of `fit_ridge` to centred features and labels. Of the penalties
-    :math:`\alpha = r\operatorname{tr}\hat\Sigma`, r in `RIDGES`, four a decade, it takes the one
-    with the least generalized cross-validation [1]_
+    :math:`\alpha = r\operatorname{tr}\hat\Sigma`, four a decade from r = 1e-8 to 10, it takes the
+    one with the least generalized cross-validation [1]_, refined by a parabola in its logarithm,
 
     .. math:: \frac{\frac1n\|y-\hat y\|^2}{(1-(1+\mathrm{df}_1)/n)^2} , \qquad
         \mathrm{df}_1 = \sum_i\frac{\hat\lambda_i}{\hat\lambda_i+\alpha} ,
@@ -416,15 +416,15 @@ def _tuned_weights(gram: Array, moment: Array, power: Array) -> tuple[Array, Arr
     seen = values > len(values) * np.finfo(float).eps * total
     values, directions = values[seen], directions[:, seen]
     along = directions.T @ cross
-    ridges = RIDGES * total
+    ridges = _ridge_path.RIDGES * total
     lost = ridges[:, None] / np.add.outer(ridges, values)  # shares of the directions
     power = power / rows - label_mean**2
     unseen = np.maximum(power - np.sum(along**2 / values[:, None], axis=0), 0)
     residual = lost**2 @ (along**2 / values[:, None]) + unseen
     spare = lost.sum(axis=1) + (rows - 1 - len(values))
-    best = np.argmin(residual / spare[:, None] ** 2, axis=0)
-    weights = directions @ (along / (values[:, None] + ridges[best]))
-    return np.vstack([weights, label_mean - mean @ weights]), ridges[best]
+    ridge = _ridge_path.least((residual / spare[:, None] ** 2).T, ridges)
+    weights = directions @ (along / (values[:, None] + ridge))
+    return np.vstack([weights, label_mean - mean @ weights]), ridge
 
 
 def _solve_safely(gram: Array, moment: Array, penalty: float) -> Array | None:

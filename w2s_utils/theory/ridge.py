@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from w2s_utils import _ridge_path
 from w2s_utils._validate import Array, ridges, sample_size, variances
 from w2s_utils.directions import Directions, Features
 from w2s_utils.metrics import Risks
 from w2s_utils.theory.effective import effective_ridge, effective_samples
 from w2s_utils.theory.exact import StudentTerms
-
-RIDGES = np.geomspace(1e-8, 10, 73)  # searched for the best, in the features' total variance
 
 
 @dataclass(frozen=True)
@@ -270,14 +269,14 @@ def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:
     -----
     Teacher, baseline and ceiling have the ridge of their least risk. The student sees only what
     the teacher says: its ridge is that of its least `student_misfit`. Cross-validation, as in
-    `probes.fit_tuned`, aims at the same ridges without knowing the risks. The best of `RIDGES` in
-    the features' total variance is refined by a parabola through it and its two neighbours.
+    `probes.fit_tuned`, aims at the same ridges without knowing the risks. The path of ridges
+    is that of `probes.fit_tuned`.
     """
     weak, strong, sigma2 = directions.weak, directions.strong, directions.noise_variance
     n, N = np.broadcast_arrays(sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero"))
 
     def path(features: Features) -> Array:
-        return np.asarray(RIDGES * features.spectrum.sum())
+        return np.asarray(_ridge_path.RIDGES * features.spectrum.sum())
 
     def least(features: Features, m: Array) -> tuple[Array, Array]:
         """Risk at the best ridge, and that ridge."""
@@ -286,29 +285,15 @@ def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:
             return _single(features, sigma2, _fit(features, m, ridge, "m", "ridge", True, strict))
 
         ridges = path(features)
-        ridge = _least(risk(ridges, m[..., None], False), ridges)
+        ridge = _ridge_path.least(risk(ridges, m[..., None], False), ridges)
         return risk(ridge, m, True), ridge
 
     teacher, alpha_w = least(weak, n)
     ridges = path(strong)
     of_n, of_N, of_w = n[..., None], N[..., None], alpha_w[..., None]
     misfit = student_misfit(directions, of_n, of_N, of_w, ridges, strict=False)
-    student = student_terms(directions, n, N, alpha_w, _least(misfit, ridges)).total
+    student = student_terms(directions, n, N, alpha_w, _ridge_path.least(misfit, ridges)).total
     return Risks(teacher, student, least(strong, n)[0], least(strong, n + N)[0])
-
-
-def _least(loss: Array, ridges: Array) -> Array:
-    """Ridge of the least loss along the last axis, by a parabola in its logarithm."""
-    best = np.nanargmin(loss, axis=-1)
-    middle = np.clip(best, 1, len(ridges) - 2)
-    left, here, right = (
-        np.take_along_axis(loss, (middle + step)[..., None], -1)[..., 0] for step in (-1, 0, 1)
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        step = (left - right) / (left - 2 * here + right) / 2
-    inner = (best == middle) & (np.abs(step) <= 1)  # NaN, or the least at an end: no parabola
-    ratio = ridges[1] / ridges[0]
-    return np.asarray(ridges[best] * ratio ** np.where(inner, step, 0.0))
 
 
 @dataclass(frozen=True)
