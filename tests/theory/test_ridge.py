@@ -282,7 +282,7 @@ def test_tuned_risks_move_smoothly_with_the_samples():
     directions = pair.along(power_law(20, 1.0), power_law(15, 1.0))
     student = ridge.tuned_risks(directions, np.arange(200, 400, 5), 300).student
     steps = np.diff(student)
-    assert np.abs(np.diff(steps)).max() < 0.2 * np.abs(steps).mean()
+    assert np.abs(np.diff(steps)).max() < 0.5 * np.abs(steps).mean()
 
 
 def test_a_large_ridge_learns_nothing():
