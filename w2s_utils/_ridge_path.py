@@ -1,0 +1,22 @@
+"""The path of ridges that is searched for the best one, by theory and by cross-validation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from w2s_utils._validate import Array
+
+RIDGES = np.geomspace(1e-8, 10, 37)  # in the features' total variance
+
+
+def least(loss: Array, ridges: Array) -> Array:
+    """Ridge of the least loss along the last axis, refined by a parabola in its logarithm."""
+    best = np.nanargmin(loss, axis=-1)
+    middle = np.clip(best, 1, len(ridges) - 2)
+    left, here, right = (
+        np.take_along_axis(loss, (middle + step)[..., None], -1)[..., 0] for step in (-1, 0, 1)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step = (left - right) / (left - 2 * here + right) / 2
+    inner = (best == middle) & (np.abs(step) <= 1)  # NaN, or the least at an end: no parabola
+    return np.asarray(ridges[best] * (ridges[1] / ridges[0]) ** np.where(inner, step, 0.0))
