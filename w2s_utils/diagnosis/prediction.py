@@ -89,7 +89,8 @@ class Prediction:
 
     def estimate(self, number: Callable[[Numbers], Array]) -> Estimate:
         """Scalar function of the numbers with its standard error."""
-        return Estimate(float(number(self.whole)), float(self.standard_error(number)))
+        error, blocks = float(self.standard_error(number)), len(self.left_out["noise"])
+        return Estimate(float(number(self.whole)), error, blocks - 1)
 
     def sign(self, number: Callable[[Numbers], Array]) -> tuple[float, bool]:
         """Probability that a scalar is above zero, and whether its band leaves zero out."""

@@ -1,4 +1,4 @@
-"""The prediction beside the truth: the four models run on the user's own rows."""
+"""The prediction beside the truth: the four models run on rows of the user's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def verify(
     trials: int = 10,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Measure what was predicted, on the rows that were diagnosed.
+    r"""Measure what was predicted, on rows that were kept back or on those that were diagnosed.
+
+    Rows that the diagnosis has not seen test its bands; those that it has seen do not, since what
+    chance made of them is in the prediction and in the measurement.
 
     The four models are fitted and tested as in `probes.probe_sweep`, with the ridge and on the
     retained directions of the diagnosis. A fifth of the rows is the test set of a trial.
@@ -34,9 +37,10 @@ def verify(
     Parameters
     ----------
     diagnosis : Diagnosis
-        Made by `diagnose` from the same three arrays.
+        Made by `diagnose` from the same three arrays, or from other rows of the same population.
     weak, strong, labels
-        As in `diagnose`; they are held in memory as float64.
+        As in `diagnose`; they are held in memory as float64. Of each set the leading directions of
+        these rows are kept, as many as in the diagnosis.
     trials : int
         Number of splits, at least two.
     seed : int
@@ -52,7 +56,8 @@ def verify(
     Raises
     ------
     ValueError
-        If the arrays are not those that were diagnosed, or no point of the grid fits into the rows.
+        If the arrays have fewer columns than were diagnosed, or no point of the grid fits into the
+        rows.
 
     Notes
     -----
@@ -60,6 +65,10 @@ def verify(
     sigma^2; sigma^2 is subtracted if the diagnosis knows it, and left in on both sides if it does
     not. The measured OPR of noisy errors is to be compared with the predicted value, not with the
     band, which allows for any label noise.
+
+    A band is for the population. Of A diagnosed rows and B others the latter are a sample, too: a
+    band of 90 % should hold fewer than 90 % of what is measured on them, as if it were narrower by
+    the factor :math:`\sqrt{1+A/B}`.
     """
     known = read_labels(labels, diagnosis.classes is not None)
     y = known.rows(slice(None))
