@@ -6,6 +6,7 @@ from w2s_utils.metrics import (
     Estimate,
     Risks,
     change,
+    jackknife,
     mean,
     opr,
     pgr,
@@ -188,3 +189,13 @@ def test_change_of_an_undefined_ratio_is_undefined_and_few_trials_are_refused():
         change(pgr, short, short)
     with pytest.raises(ValueError, match="after has 2"):
         change(pgr, first, short)
+
+
+def test_jackknife_of_a_mean_over_trials_and_teachers_is_the_error_of_the_trials_means():
+    first, second = paired_risks(np.random.default_rng(4), 12)
+    several = Risks.stack([first, second]).map(np.transpose)  # (trials, teachers)
+    found = jackknife(lambda risks: float(risks.weak.mean()), several)
+    expected = mean(several.weak.mean(axis=1))
+    assert found.value == pytest.approx(expected.value)
+    assert found.standard_error == pytest.approx(expected.standard_error)
+    assert found.degrees == 11
