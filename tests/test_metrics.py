@@ -6,6 +6,7 @@ from w2s_utils.metrics import (
     Estimate,
     Risks,
     change,
+    jackknife,
     mean,
     opr,
     pgr,
@@ -213,3 +214,13 @@ def test_rank_correlations_hold_the_truth_in_99_of_100_samples():
     assert same.value == pytest.approx(1)
     with pytest.raises(ValueError, match="At least 4 cases are needed, got 3"):
         rank_correlation([1, 2, 3], [1, 2, 3])
+
+
+def test_jackknife_of_a_mean_over_trials_and_teachers_is_the_error_of_the_trials_means():
+    first, second = paired_risks(np.random.default_rng(4), 12)
+    several = Risks.stack([first, second]).map(np.transpose)  # (trials, teachers)
+    found = jackknife(lambda risks: float(risks.weak.mean()), several)
+    expected = mean(several.weak.mean(axis=1))
+    assert found.value == pytest.approx(expected.value)
+    assert found.standard_error == pytest.approx(expected.standard_error)
+    assert found.degrees == 11

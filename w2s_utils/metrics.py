@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from w2s_utils._validate import Array, real_array, same_rows
@@ -239,7 +239,7 @@ def opr(risks: Risks) -> Estimate:
 
 
 def change(statistic: Callable[[Risks], Estimate], before: Risks, after: Risks) -> Estimate:
-    """Change of PGR or OPR between two settings whose trials are paired, by the jackknife.
+    """Change of PGR or OPR between two settings whose trials are paired, by the `jackknife`.
 
     Trials that share their split, or more of their data, move together; the standard error is
     that of the difference.
@@ -261,20 +261,52 @@ def change(statistic: Callable[[Risks], Estimate], before: Risks, after: Risks) 
     ValueError
         If the numbers of trials differ or are less than three.
     """
-    trials = same_rows(before=before.weak, after=after.weak)
+    same_rows(before=before.weak, after=after.weak)
+
+    def difference(earlier: Risks, later: Risks) -> float:
+        return statistic(later).value - statistic(earlier).value
+
+    return jackknife(difference, before, after)
+
+
+def jackknife(statistic: Callable[..., float], *risks: Risks) -> Estimate:
+    """Number made of the risks of paired trials, with its jackknife standard error.
+
+    Parameters
+    ----------
+    statistic : callable
+        A smooth function of means over trials; takes the risks, of all or of fewer trials.
+    *risks : Risks of (trials, ...) arrays
+        Trial t of one is paired with trial t of the others; at least three trials.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    ValueError
+        If the numbers of trials differ or are less than three.
+
+    Examples
+    --------
+    >>> def gain(risks):
+    ...     return float(np.mean(risks.weak - risks.student))
+    >>> found = jackknife(gain, Risks.of([5.0, 6.0, 7.0], [3.0, 3.0, 3.0], 1, 1))
+    >>> round(found.value, 2), round(found.standard_error, 2)
+    (3.0, 0.58)
+    """
+    trials = same_rows(**{f"risks {i}": one.weak for i, one in enumerate(risks)})
     if trials < 3:
         raise ValueError(f"A jackknife needs at least 3 trials, got {trials}.")
 
-    def difference(kept: NDArray[np.intp]) -> float:
-        return statistic(after[kept]).value - statistic(before[kept]).value
+    def without(left_out: list[int]) -> float:
+        kept = np.delete(np.arange(trials), left_out)
+        return statistic(*(one[kept] for one in risks))
 
-    every = np.arange(trials)
-    left_out = np.array([difference(np.delete(every, t)) for t in every])
-    return Estimate(
-        difference(every),
-        float(np.sqrt((trials - 1) / trials * np.sum((left_out - left_out.mean()) ** 2))),
-        trials - 1,
-    )
+    each = np.array([without([t]) for t in range(trials)])
+    error = float(np.sqrt((trials - 1) / trials * np.sum((each - each.mean()) ** 2)))
+    return Estimate(without([]), error, trials - 1)
 
 
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> Interval:
