@@ -212,6 +212,8 @@ def test_rank_correlations_hold_the_truth_in_99_of_100_samples():
     assert abs(inside / runs - 0.99) < 4 * np.sqrt(0.01 * 0.99 / runs) + 0.005
     same = rank_correlation([1, 2, 3, 4], [1, 4, 9, 16])
     assert same.value == pytest.approx(1)
+    assert -1 < same.low < 0 < same.high < 1  # four cases tell nothing
+    assert rank_correlation(range(10), range(10)).low > 0.9
     with pytest.raises(ValueError, match="At least 4 cases are needed, got 3"):
         rank_correlation([1, 2, 3], [1, 2, 3])
 

@@ -328,7 +328,8 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Interval:
 
     Notes
     -----
-    Fisher's :math:`\operatorname{artanh} r`, of variance :math:`(1+r^2/2)/(m-3)` with m cases [1]_.
+    Fisher's :math:`\operatorname{artanh} r`, of variance :math:`(1+r^2/2)/(m-3)` with m cases [1]_;
+    where all ranks agree r counts as half an exchange of neighbours below 1.
 
     References
     ----------
@@ -341,7 +342,8 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> Interval:
         raise ValueError(f"At least 4 cases are needed, got {cases}.")
     r = float(stats.spearmanr(x, y).statistic)
     half = stats.norm.isf((1 - COVERAGE) / 2) * np.sqrt((1 + r**2 / 2) / (cases - 3))
-    middle = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
+    most = 1 - 6 / (cases * (cases**2 - 1))  # half a step below 1, the step of one exchange
+    middle = np.arctanh(np.clip(r, -most, most))
     return Interval(r, float(np.tanh(middle - half)), float(np.tanh(middle + half)))
 
 
