@@ -164,10 +164,10 @@ def test_report_gives_the_verdicts_of_both_profiles_and_leads_to_the_cells(html)
         for data in ("synthetic", "real")
         for profile in ("paper", "quick")
     ]
-    assert claims["2"] == ["not tested", "holds (2 holds)", "not tested", "not tested"]
+    assert claims["2"] == ["not tested", "holds (2 hold)", "not tested", "not tested"]
     assert claims["4"][2:] == [
         "unresolved (1 unresolved)",
-        "holds in part (1 holds, 1 contradicted, 1 unresolved, 1 outside the claim)",
+        "holds in part (1 hold, 1 contradicted, 1 unresolved, 1 outside the claim)",
     ]
     assert claims["8"] == ["not tested"] * 4
     found = {row[1]: row for row in rows if row[0] == "chapter 4"}

@@ -548,7 +548,7 @@ def test_a_check_that_fails_is_not_recorded(project: Path, build: list[str]) -> 
     for record in (True, False):
         with pytest.raises(BuildError, match=r"checks .* fail:\nfirst: check: two formulas: fails"):
             build_book(project, report=build.append, record_verdicts=record)
-    assert not (project / "notebooks/verdicts").exists()
+    assert not (project / "notebooks/verdicts/quick.yaml").exists()
 
 
 SEEDED = """from w2s_utils import claims
@@ -580,6 +580,7 @@ def test_verdicts_that_other_seeds_change_are_named(
     write_notebook(project / "notebooks/first.ipynb", "print(n)")
     with pytest.raises(UserError, match="no parameter 'seed'"):
         unstable_verdicts(project, "quick", 1, report=build.append)
+    (project / "notebooks/verdicts/quick.yaml").unlink()
 
 
 def test_book_knows_how_its_notebooks_were_executed(project: Path, build: list[str]) -> None:

@@ -342,7 +342,8 @@ def overall(verdicts: Iterable[str]) -> str:
         said = "holds in part"
     else:
         said = next((v for v in VERDICTS if counts[v]), "not tested")
-    told = ", ".join(f"{counts[v]} {v}" for v in VERDICTS[:4] if counts[v])
+    words = {"holds": "hold"}
+    told = ", ".join(f"{counts[v]} {words.get(v, v)}" for v in VERDICTS[:4] if counts[v])
     return f"{said} ({told})" if told else said
 
 

@@ -288,7 +288,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, pd.DataFrame):
         return [_plain(row) for row in value.to_dict("records")]
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        fields = asdict(value)
+        fields.pop("degrees", None)  # of an estimate: no number of the report
+        return _plain(fields)
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
