@@ -177,7 +177,7 @@ def test_the_ledger_is_read_back_from_an_executed_notebook(tmp_path):
     ("verdicts", "said"),
     [
         (["holds", "holds", "outside the claim"], "holds (2 hold, 1 outside the claim)"),
-        (["holds", "unresolved"], "holds (1 hold, 1 unresolved)"),
+        (["holds", "unresolved"], "holds in part (1 hold, 1 unresolved)"),
         (["holds", "contradicted"], "holds in part (1 hold, 1 contradicted)"),
         (["contradicted", "unresolved"], "contradicted (1 contradicted, 1 unresolved)"),
         (["unresolved", "not tested"], "unresolved (1 unresolved)"),

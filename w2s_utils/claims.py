@@ -333,12 +333,11 @@ def overall(verdicts: Iterable[str]) -> str:
     Returns
     -------
     str
-        One of `VERDICTS`, or "holds in part" if some findings hold and others are contradicted,
-        each followed by how many findings had each verdict.
+        One of `VERDICTS`, or "holds in part" if some findings hold and others are contradicted or
+        unresolved, followed by how many findings had each verdict.
     """
     counts = Counter(verdicts)
-    held, against = counts["holds"], counts["contradicted"]
-    if held and against:
+    if counts["holds"] and (counts["contradicted"] or counts["unresolved"]):
         said = "holds in part"
     else:
         said = next((v for v in VERDICTS if counts[v]), "not tested")
