@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import dask
+import distributed
 import numpy as np
 import psutil
 import pytest
@@ -170,11 +171,11 @@ def kill_after(process, blocks):
     return progress
 
 
-def assert_goes_on(reference, folder):
+def assert_goes_on(reference, folder, taken):
     steps = []
     again = sweeps.run(**GRID, checkpoints=folder, progress=lambda *step: steps.append(step))
     assert_identical(again, reference)
-    assert len(steps) == BLOCKS - 3
+    assert len(steps) == BLOCKS - taken
 
 
 @pytest.fixture(scope="module")
@@ -182,14 +183,20 @@ def reference():
     return sweeps.run(**GRID)
 
 
-def test_the_last_worker_is_lost(started, scheduler, tmp_path, monkeypatch, reference):
+@pytest.mark.parametrize("taken", [1, 3])
+def test_the_last_worker_is_lost(taken, started, scheduler, tmp_path, monkeypatch, reference):
+    """With results that it had told of and nobody had fetched, or with none."""
+    wait = distributed.wait
+    every = "ALL_COMPLETED"
+    monkeypatch.setattr(distributed, "wait", lambda running, time, _: wait(running, time, every))
     monkeypatch.setattr(_workers, "PATIENCE", 0.5)
     monkeypatch.setattr(_workers, "AHEAD", 3)
     worker = start_worker(started, scheduler)
+    kill = kill_after(worker, taken)
     with pytest.raises(WorkerError, match=r"has no workers; start some with .*finished is kept"):
-        sweeps.run(**GRID, cluster=scheduler, checkpoints=tmp_path, progress=kill_after(worker, 3))
-    assert len(finished(tmp_path)) == 3
-    assert_goes_on(reference, tmp_path)
+        sweeps.run(**GRID, cluster=scheduler, checkpoints=tmp_path, progress=kill)
+    assert len(finished(tmp_path)) == taken
+    assert_goes_on(reference, tmp_path, taken)
 
 
 def test_a_worker_is_lost_where_nothing_is_tried_again(tmp_path, reference):
@@ -207,7 +214,7 @@ def test_a_worker_is_lost_where_nothing_is_tried_again(tmp_path, reference):
                 progress=kill_after(psutil.Process(pid), 3),
             )
     assert len(finished(tmp_path)) == 3
-    assert_goes_on(reference, tmp_path)
+    assert_goes_on(reference, tmp_path, taken=3)
 
 
 def test_the_scheduler_is_lost(started, w2s, tmp_path, monkeypatch):

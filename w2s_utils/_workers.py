@@ -103,7 +103,8 @@ def _local(answer: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Gen
     pool = get_reusable_executor(processes, initializer=_end_with, initargs=(os.getpid(),))
     wait = partial(futures.wait, return_when="FIRST_COMPLETED")
     try:
-        yield from _as_finished(partial(pool.submit, answer), wait, tasks, 2 * processes)
+        submit, result = partial(pool.submit, answer), futures.Future.result
+        yield from _as_finished(submit, wait, result, tasks, 2 * processes)
     except BrokenProcessPool as error:
         raise WorkerError(
             f"A process of this work was ended from outside; is the memory full? {_GO_ON}"
@@ -167,10 +168,11 @@ def _submitted(
         if reason is not None:
             raise WorkerError(f"The Dask worker {worker} cannot import {module}: {reason}.")
 
-    def wait(running: set[Any]) -> Any:
+    def patiently(ask: Callable[[float], Any]) -> Any:
+        """Ask again and again while there is a worker to wait for."""
         while True:
             try:
-                return distributed.wait(running, PATIENCE, "FIRST_COMPLETED")
+                return ask(PATIENCE)
             except TimeoutError as error:
                 if not client.nthreads():
                     address = client.scheduler_info()["address"]
@@ -179,13 +181,20 @@ def _submitted(
                         f"`dask worker {address}`. {_GO_ON}"
                     ) from error
 
-    # If a worker dies, the scheduler gives its tasks to another one.
-    return _as_finished(partial(client.submit, answer, pure=False), wait, tasks, AHEAD)
+    def wait(running: set[Any]) -> Any:
+        return patiently(lambda patience: distributed.wait(running, patience, "FIRST_COMPLETED"))
+
+    def result(future: Any) -> Any:  # its worker may be lost with it: another one computes it anew
+        return future.result() if future.status == "error" else patiently(future.result)
+
+    submit = partial(client.submit, answer, pure=False)
+    return _as_finished(submit, wait, result, tasks, AHEAD)
 
 
 def _as_finished(
     submit: Callable[[Any], Any],
     wait: Callable[[set[Any]], Any],
+    result: Callable[[Any], Any],
     tasks: Sequence[Any],
     ahead: int,
 ) -> Generator[Any]:
@@ -198,8 +207,18 @@ def _as_finished(
             if not running:
                 return
             done, running = wait(running)
-            for future in sorted(done, key=lambda future: future.exception() is not None):
-                yield future.result()
+            errors = []
+            for future in done:
+                try:
+                    found = result(future)
+                except WorkerError:
+                    raise
+                except Exception as error:  # what others have found comes first
+                    errors.append(error)
+                else:
+                    yield found
+            if errors:
+                raise errors[0]
     finally:
         for future in running:
             future.cancel()
