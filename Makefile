@@ -24,7 +24,8 @@ serve: ## show the built book on localhost (PORT=8000)
 lock: ## resolve pyproject.toml into requirements.lock, without the extra vision and its torch
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip install --quiet uv
-	build/uv/bin/uv pip compile pyproject.toml --extra text --extra cluster --extra book --extra pdf --extra dev \
+	build/uv/bin/uv pip compile pyproject.toml --extra text --extra tables --extra cluster \
+		--extra book --extra pdf --extra dev \
 		--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o requirements.lock
 
 clean: ## remove all that was built, the virtual environment too

@@ -28,6 +28,13 @@ from w2s_utils.features import backbones
 for name in backbones.BACKBONES:
     assert backbones.features(["An extra is installed alone."], name).shape == (1, 384)
 """,
+    "tables": """
+import numpy as np
+import pandas as pd
+from w2s_utils.io.files import read_features
+pd.DataFrame({"a": [0.5, 1.0]}).to_parquet("{scratch}/X.parquet")
+assert np.array_equal(read_features("{scratch}/X.parquet"), [[0.5], [1.0]])
+""",
     "cluster": """
 from distributed import Client
 from w2s_utils import sweeps

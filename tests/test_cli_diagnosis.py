@@ -24,11 +24,14 @@ def pair(tmp_path, monkeypatch):
     np.savez("both.npz", small=weak, large=strong.astype(np.float32))
     pd.DataFrame(strong).to_csv("strong.csv", index=False)
     np.savetxt("plain.csv", strong, delimiter=",")
+    pd.DataFrame(strong).rename(columns=str).to_parquet("strong.parquet")
     np.save("strong.npy", strong)
     np.save("labels.npy", labels)
     np.save("again.npy", again)
     mood = np.where(labels > 0, "<b>&good", "bad")
-    pd.DataFrame({"age": labels, "mood": mood}).to_csv("people.csv", index=False)
+    people = pd.DataFrame({"age": labels, "mood": mood})
+    people.to_csv("people.csv", index=False)
+    people.to_parquet("people.parquet")
     pd.DataFrame({"mood": mood}).to_csv("mood.csv", index=False)
     return tmp_path
 
@@ -53,6 +56,7 @@ def strict(path):
         ("weak.npy", "strong.csv", "labels.npy"),
         ("weak.npy", "plain.csv", "mood.csv"),
         ("weak.npy", "strong.npy", "people.csv::mood"),
+        ("weak.npy", "strong.parquet", "people.parquet::mood"),
     ],
 )
 def test_diagnosis_from_files_of_each_kind(w2s, pair, weak, strong, labels):

@@ -184,8 +184,7 @@ def read_parquet(path: Path, name: str) -> NDArray[Any]:
         parquet = import_module("pyarrow.parquet")
     except ImportError:
         raise Refused(
-            "needs the package pyarrow: install it with `pip install pyarrow`, or save the array "
-            "as .npy."
+            "needs the package pyarrow: install w2s-utils[tables], or save the array as .npy."
         ) from None
     import pandas as pd  # here, as the command line starts faster without it
 
