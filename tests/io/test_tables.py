@@ -109,7 +109,7 @@ def test_short_floats_of_a_table_stay_short():
 
 def test_parquet_without_its_reader_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "X.parquet").write_bytes(b"PAR1")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(ValueError, match=r"X\.parquet .* pyarrow: install w2s-utils\[tables\]"):
         read_features(tmp_path / "X.parquet")
 
