@@ -213,6 +213,26 @@ def test_bad_input_is_one_sentence_and_exit_code_2(w2s, pair, make, changed, mes
     assert len(err.splitlines()) == 1
 
 
+def test_words_in_an_array_are_labels_and_objects_are_told_how_to_become_one(w2s, pair):
+    words = np.where(np.load("labels.npy") > 0, "good", "bad").astype(object)
+    np.save("words.npy", words, allow_pickle=True)
+    np.savez("words.npz", y=words)
+    for file in ("words.npy", "words.npz"):
+        code, _, err = diagnose(w2s, "weak.npy", "strong.npy", file)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert f"{file} holds an array of Python objects" in err
+        assert "words by np.save(file, words.astype(str))" in err
+    np.save("words.npy", words.astype(str))
+    np.savez("words.npz", y=words.astype(str))
+    for file in ("words.npy", "words.npz"):
+        code, _, err = diagnose(
+            w2s, "weak.npy", "strong.npy", file, "--replicates", file, "--n", 60, "--n", 80,
+            "--N", 100, "--N", 150, "--verify", "--out", "report",
+        )  # fmt: skip
+        assert (code, err) == (0, "")
+        assert strict(pair / "report/diagnosis.json")["classes"] == ["bad", "good"]
+
+
 @pytest.mark.parametrize("values", [np.ones(ROWS), np.array(["yes"] * ROWS)])
 def test_labels_of_one_value_are_refused(w2s, pair, values):
     pd.DataFrame({"same": values}).to_csv("same.csv", index=False)

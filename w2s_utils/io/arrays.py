@@ -52,5 +52,5 @@ def _refuse_objects(file: BinaryIO) -> None:
     if dtype.hasobject:
         raise Refused(
             "holds an array of Python objects, which is not read because it could run code: "
-            "save an array of numbers."
+            "save numbers as an array of numbers, and words by np.save(file, words.astype(str))."
         )
