@@ -17,6 +17,15 @@ LARGEST = 1e150  # sums of squares overflow beyond it, and squares below its inv
 LARGEST_SQUARE = 1e305
 
 
+def numpy_array(values: Any) -> NDArray[Any]:
+    """Return `values` as an array, also a tensor of torch on any device and with a gradient."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if values.is_floating_point():  # NumPy lacks some of torch's types, bfloat16 for one
+            values = values.double()
+    return np.asarray(values)
+
+
 def real_array(
     values: ArrayLike, name: str, ndim: int | tuple[int, ...], largest: float = LARGEST
 ) -> Array:
@@ -28,7 +37,7 @@ def real_array(
         If there are no values, they are not real numbers, have another number of dimensions, are
         not finite, or the one of largest size is neither zero nor from 1/largest to `largest`.
     """
-    array = np.asarray(values)
+    array = numpy_array(values)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
     array = array.astype(np.float64, copy=False)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from w2s_utils._gram import safe_factor
-from w2s_utils._validate import Array, real_array, same_rows, variances
+from w2s_utils._validate import Array, numpy_array, real_array, same_rows, variances
 from w2s_utils.directions import EQUAL, Features, PairDirections, Radii
 from w2s_utils.principal import PrincipalCoordinates, principal_coordinates
 from w2s_utils.subspaces import orthonormal, overlap
@@ -325,7 +325,7 @@ class Geometry:
             pair.leaked,
             noise_variance,
         )
-        return plug_in.corrected(len(np.asarray(target)))
+        return plug_in.corrected(len(numpy_array(target)))
 
     def corrected(self, rows: int) -> Geometry:
         r"""Correct the geometry of a sample of M rows for optimism.

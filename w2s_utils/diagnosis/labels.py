@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from w2s_utils._validate import Array, plain, real_array
+from w2s_utils._validate import Array, numpy_array, plain, real_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Labels:
 
 def _as_array(values: ArrayLike, name: str) -> NDArray[Any]:
     """Numbers, truth values, or strings as objects with None for missing ones (`plain`)."""
-    array = np.asarray(values) if hasattr(values, "__array__") else np.asarray(values, object)
+    array = numpy_array(values) if hasattr(values, "__array__") else np.asarray(values, object)
     if array.dtype.kind in "UT":
         return array.astype(object)
     return plain(array, name) if array.dtype == object else array

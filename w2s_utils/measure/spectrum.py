@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from w2s_utils._validate import Array, real_array, squares
+from w2s_utils._validate import Array, numpy_array, real_array, squares
 
 RELATIVE_RANK = 1e-12  # a share of the trace this small is rounding noise of the second moment
 
@@ -215,7 +215,7 @@ def leading_coordinates(features: ArrayLike, energy: float = 0.99, name: str = "
         If the features are not a finite matrix, are all zero, or the energy is out of range.
     """
     variances, directions = energy_directions(features, energy, name)
-    coordinates: Array = np.asarray(features) @ (directions / np.sqrt(variances))
+    coordinates: Array = numpy_array(features) @ (directions / np.sqrt(variances))
     return coordinates
 
 
