@@ -1,8 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from w2s_utils._progress import Watched
 from w2s_utils.diagnosis import diagnose, rank_teachers
+from w2s_utils.diagnosis.prediction import Prediction
 
 SIZES = {"n": 60, "N": 1000}
 
@@ -44,6 +47,26 @@ def test_the_comparison_is_paired():
     twins = rank_teachers({"a": weak["good"], "b": weak["good"] @ np.diag([1, 2, 1, 1, 1, 1])},
                           strong, y, energy=1.0, **SIZES)  # fmt: skip
     assert len(twins.ties) == 1
+
+
+def test_ties_are_where_the_probability_is_at_most_95_percent_and_the_band_holds_zero():
+    rng = np.random.default_rng(1)
+    _, strong, y = teachers()
+    noisy = {f"{k}": strong[:, :7] + k / 20 * rng.standard_normal((1500, 7)) for k in range(6)}
+    found = rank_teachers(noisy, strong, y, **SIZES)
+    order = list(found.diagnoses)
+    levels = found.table["probability"].to_numpy()[:-1]
+    assert 0 < len(found.ties) < len(levels)
+    for pair, level in zip(pairwise(order), levels, strict=True):
+        first, second = (found.diagnoses[name].prediction for name in pair)
+        gap = {
+            "noise": first.whole["noise"],
+            "gap": second.whole["student"] - first.whole["student"],
+        }
+        left = {"noise": first.left_out["noise"],
+                "gap": second.left_out["student"] - first.left_out["student"]}  # fmt: skip
+        band = Prediction(gap, left).band(lambda numbers: numbers["gap"][..., 0, 0])
+        assert (pair in found.ties) == (level <= 0.95) == (band.low <= 0)
 
 
 def test_the_student_is_read_once_more_for_each_teacher():

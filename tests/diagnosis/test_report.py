@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from tests.conftest import violations
-from w2s_utils.diagnosis import RankingReport, Report, diagnose, rank_teachers, tables, verify
+from w2s_utils.diagnosis import (
+    Ranking,
+    RankingReport,
+    Report,
+    diagnose,
+    rank_teachers,
+    tables,
+    verify,
+)
 
 HOSTILE = "<script>document.title='owned'</script>\"'&$\\frac${x}.npy"
 
@@ -82,6 +90,25 @@ def test_the_ranking_names_the_best_first_and_the_ties(ranking):
     assert found["ranking"][-1]["probability"] is None
     assert f"Take {HOSTILE}" in " ".join(text.split())
     assert tables.ranked(ranking.table)[1][1] == HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown", "told"),
+    [(0.9499, "94 %", "Not sure at 95 %: b before a."), (0.9501, "95 %", "is sure at 95 %.")],
+)
+def test_a_ranking_speaks_of_one_level(ranking, probability, shown, told):
+    table = ranking.table.assign(teacher=["b", "a"], probability=[probability, np.nan])
+    ties = (("b", "a"),) if probability < 0.95 else ()
+    both = dict(zip("ba", ranking.diagnoses.values(), strict=True))
+    report = RankingReport(Ranking(60, 200, table, ties, both))
+    header, first, _ = tables.ranked(table)
+    assert dict(zip(header, first, strict=True))["sure"] == shown
+    for text in (report.text, report.html):
+        flat = " ".join(text.split())
+        assert told in flat
+        assert "at 90 %" not in flat
+        assert "Above 95 % the 90 % band of their difference leaves out zero" in flat
+    assert json.loads(report.json)["sure_above"] == 0.95
 
 
 def test_a_notebook_shows_the_verdict_and_the_risks(checked):

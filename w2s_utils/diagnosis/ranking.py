@@ -15,6 +15,8 @@ from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
 from w2s_utils.diagnosis.prediction import Prediction
 from w2s_utils.diagnosis.rows import Reader, Rows
 
+SURE = 0.95  # probability; the 90 % band of a difference leaves out zero exactly above it
+
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
@@ -29,8 +31,8 @@ class Ranking:
         bands (``student_low`` and so on, as in `Diagnosis.table`), and ``probability``: that this
         student's expected risk is below the next one's, NaN in the last row.
     ties : tuple of pairs of str
-        Neighbours in the order that cannot be told apart: the 90 % band of the difference of their
-        students' risks contains zero.
+        Neighbours whose order is not sure at 95 %: ``probability`` is at most 0.95, so that the
+        (two-sided) 90 % band of the difference of their students' risks contains zero.
     diagnoses : dict of Diagnosis
         Of every teacher, in the order of the table.
     """
@@ -108,8 +110,8 @@ def rank_teachers(
     for name, following in zip_longest(order, order[1:]):
         d, probability = found[name], np.nan
         if following is not None:
-            probability, apart = _compare(d.prediction, found[following].prediction)
-            if not apart:
+            probability = _compare(d.prediction, found[following].prediction)
+            if probability <= SURE:
                 ties.append((name, following))
         bands = d.table().filter(regex="^(student|pgr|opr)").iloc[0]
         measured = {"teacher": name, "d_w": d.d_w, "d_sw": d.correlation.estimate}
@@ -117,8 +119,8 @@ def rank_teachers(
     return Ranking(n, N, pd.DataFrame(rows), tuple(ties), {name: found[name] for name in order})
 
 
-def _compare(better: Prediction, worse: Prediction) -> tuple[float, bool]:
-    """Probability that the first student's risk is the lower, and whether the two can be told."""
+def _compare(better: Prediction, worse: Prediction) -> float:
+    """Probability that the first student's risk is the lower."""
     parts = (better.whole, worse.whole), (better.left_out, worse.left_out)
     gaps = ({"noise": one["noise"], "gap": two["student"] - one["student"]} for one, two in parts)
-    return Prediction(*gaps).sign(lambda numbers: numbers["gap"][..., 0, 0])
+    return Prediction(*gaps).sign(lambda numbers: numbers["gap"][..., 0, 0])[0]

@@ -16,11 +16,12 @@ import pandas as pd
 from w2s_utils._files import printable
 from w2s_utils.diagnosis import page, tables
 from w2s_utils.diagnosis.diagnose import Diagnosis
-from w2s_utils.diagnosis.ranking import Ranking
+from w2s_utils.diagnosis.ranking import SURE, Ranking
 from w2s_utils.diagnosis.tables import MISSING, aligned
 from w2s_utils.metrics import MODELS
 
 WIDTH = 80
+_SURE = f"{100 * SURE:.0f} %"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +169,7 @@ class RankingReport:
         """The ranking with the diagnoses that it rests on, as of `Report`."""
         r = self.ranking
         diagnoses = {name: _fields(d) for name, d in r.diagnoses.items()}
-        sizes = {"n": r.n, "N": r.N}
+        sizes = {"n": r.n, "N": r.N, "sure_above": SURE}
         return _strict(sizes | {"ranking": r.table, "ties": r.ties, "diagnoses": diagnoses})
 
     @property
@@ -228,16 +229,17 @@ def _agreement(check: pd.DataFrame) -> str:
 def _ranking_sentence(r: Ranking) -> str:
     told = f"Take {r.table['teacher'].iloc[0]}: its student has the lowest predicted risk."
     if not r.ties:
-        return f"{told} All neighbours in the order differ by more than their 90 % band."
-    pairs = ", ".join(f"{a} and {b}" for a, b in r.ties)
-    return f"{told} Not to be told apart at 90 %: {pairs}."
+        return f"{told} The order is sure at {_SURE}."
+    pairs = ", ".join(f"{a} before {b}" for a, b in r.ties)
+    return f"{told} Not sure at {_SURE}: {pairs}."
 
 
 def _ranking_note(r: Ranking) -> str:
     return (
-        f"student: {_risk_name(r.best)} ± half of its 90 % band, PGR likewise; surely: probability "
-        "that this student's risk is below the next one's. All teachers share the rows, so "
-        "differences are surer than the bands look."
+        f"student: {_risk_name(r.best)} ± half of its 90 % band, PGR likewise; sure: probability "
+        f"that this student's risk is below the next one's. Above {_SURE} the 90 % band of their "
+        "difference leaves out zero. All teachers share the rows, so differences are surer than "
+        "the bands look."
     )
 
 

@@ -94,7 +94,7 @@ def checked(check: pd.DataFrame, every: bool = False) -> Table:
 
 def ranked(ranking: pd.DataFrame) -> Table:
     """Rows of the table of a ranking, the best teacher first."""
-    rows = [["", "teacher", "d_w", "d_sw", "student", "PGR", "OPR", "surely"]]
+    rows = [["", "teacher", "d_w", "d_sw", "student", "PGR", "OPR", "sure"]]
     digits = _digits(ranking["student"])
     for place, t in enumerate(ranking.to_dict("records"), 1):
         probability = t["probability"]
@@ -107,7 +107,8 @@ def ranked(ranking: pd.DataFrame) -> Table:
                 _plus_minus(t["student"], t["student_high"] - t["student"], digits),
                 _plus_minus(t["pgr"], t["pgr_high"] - t["pgr"], 2),
                 _number(t["opr"], 3),
-                MISSING if np.isnan(probability) else f"{100 * probability:.0f} %",
+                # Rounded down, as 94.9 % is not sure at 95 %.
+                MISSING if np.isnan(probability) else f"{int(100 * probability)} %",
             ]
         )
     return rows
