@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.scale import SymmetricalLogScale
+from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 from numpy.typing import NDArray
 
 from w2s_utils import plots
+from w2s_utils._validate import Array
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.metrics import MODELS
@@ -25,11 +28,11 @@ _VARIABLES = {_INK: "currentColor", _GRID: "var(--grid)"} | {
     color.lower(): f"var(--{model})" for model, color in plots.COLORS.items()
 }
 _PARTS = {
-    "inherited": ("variance inherited from the teacher", plots.PARTS["inherited"]),
-    "reduced": ("variance that pseudo-labels reduce", plots.PARTS["reduced"]),
-    "missed": ("bias: missed by the teacher", plots.PARTS["missed"]),
-    "leaked": ("bias: leaked", plots.PARTS["leaked"]),
-    "unseen": ("bias: unseen by the student", plots.PARTS["unseen"]),
+    "inherited": ("variance inherited from the teacher", plots.PARTS["inherited"], None),
+    "reduced": ("variance that pseudo-labels reduce", plots.PARTS["reduced"], None),
+    "missed": ("bias: missed by the teacher", plots.PARTS["missed"], None),
+    "leaked": ("bias: leaked", plots.PARTS["leaked"], None),
+    "unseen": ("bias: unseen by the student", plots.PARTS["unseen"], "////"),
 }
 _COLORED = "axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"
 _LOOK: dict[Any, Any] = dict.fromkeys(_COLORED, _INK) | {
@@ -48,53 +51,136 @@ _LOOK: dict[Any, Any] = dict.fromkeys(_COLORED, _INK) | {
 }
 
 
+class _View(NamedTuple):
+    """Points of the grid that a figure shows: along one size, or a single one."""
+
+    name: str
+    label: str
+    sizes: NDArray[np.int64]
+    index: Any
+    at: str
+    check: pd.DataFrame
+
+
 @mpl.rc_context(_LOOK)
 def predictions(f: Forecast, check: pd.DataFrame | None, j: int, i: int) -> list[str]:
-    """Predicted numbers against n at N[j] and against N at n[i], measured ones over them."""
+    """Predicted numbers against n at N[j] and against N at n[i], measured ones over them.
+
+    There is no figure against a size that does not vary, and none of what is nowhere known.
+    """
     at_N, at_n = f"N = {f.N[j]:,} pseudo-labels", f"n = {f.n[i]:,} labels"
-    found = []
-    for name, sizes, index, fixed, value, where in (
-        ("n", f.n, np.s_[:, j], "N", f.N[j], at_N),
-        ("N", f.N, np.s_[i, :], "n", f.n[i], at_n),
-    ):
-        here = None if check is None else check[check[fixed] == value].assign(size=check[name])
-        label = "labels n" if name == "n" else "pseudo-labels N"
+    check = _with_ends(check)
+    along_n, along_N = check[check["N"] == f.N[j]], check[check["n"] == f.n[i]]
+    views = [
+        _View("n", "labels n", f.n, np.s_[:, j], at_N, along_n),
+        _View("N", "pseudo-labels N", f.N, np.s_[i, :], at_n, along_N),
+    ]
+    views = [view for view in views if len(view.sizes) > 1]
+    draw, against = _curves, "against {0.label}, {0.at}"
+    if not views:
+        views = [_View("n", "", f.n, np.s_[:, 0], f"{at_n}, {at_N}", along_n)]
+        draw, against = _intervals, "at {0.at}"
+    found: list[str] = []
+    for view in views:
+        shown = against.format(view)
+        risks, gains = _known(f, view, [MODELS]), _known(f, view, [("pgr",), ("opr",)])
+        if risks:
+            found.append(draw(f, view, risks, f"Expected risks {shown}, with 90 % bands."))
+        if gains:
+            found.append(draw(f, view, gains, _gains(gains, shown)))
+    return found + _parts(f, views)
 
-        figure, (ax,) = _figure()
-        for model in MODELS:
-            _band(ax, sizes, f.risk[model][index], plots.COLORS[model], plots.LABELS[model])
-            _markers(ax, here, model, plots.COLORS[model], plots.MARKERS[model])
-        ax.set(xlabel=label, ylabel="squared error" if f.noise_variance is None else "excess risk")
-        _limit(ax, [f.risk[model].value[index] for model in MODELS], here, MODELS)
-        ax.legend()
-        caption = f"Expected risks of the four models against {label}, {where}, with 90 % bands."
-        found.append(_svg(figure, caption))
 
-        figure, (upper, lower) = _figure(rows=2)
-        for ax, ratio, band, even in ((upper, "pgr", f.pgr, 0), (lower, "opr", f.opr, 1)):
-            _band(ax, sizes, band[index], plots.COLORS["student"], None)
-            _markers(ax, here, ratio, plots.COLORS["student"], "s")
-            ax.axhline(even, color=_INK, linewidth=0.8, linestyle=":")
-            ax.set_ylabel(ratio.upper())
-            _limit(ax, [band.value[index], np.array([even])], here, (ratio,), least=-1)
-        lower.set_xlabel(label)
-        caption = "PGR above 0: better than the teacher; OPR above 1: better than the baseline."
-        found.append(_svg(figure, f"PGR and OPR against {label}, {where}. {caption}"))
+def _gains(rows: list[list[str]], shown: str) -> str:
+    means = {"pgr": "PGR above 0: better than the teacher",
+             "opr": "OPR above 1: better than the baseline"}  # fmt: skip
+    names = [name for row in rows for name in row]
+    told = f"{' and '.join(name.upper() for name in names)} {shown}."
+    told += f" {'; '.join(means[name] for name in names)}."
+    if "pgr" not in names:
+        told += " There is no PGR where the teacher is not surely worse than the ceiling."
+    return told
 
-    figure, (ax,) = _figure()
-    parts = [vars(f.terms)[part][:, j] for part in _PARTS]
-    known = np.isfinite(parts).all(axis=0)
-    ax.stackplot(
-        f.n[known],
-        [np.maximum(part[known], 0) for part in parts],
-        labels=[label for label, _ in _PARTS.values()],
-        colors=[color for _, color in _PARTS.values()],
-    )
-    plots.log_samples_axis(ax)
-    ax.set(xlabel="labels n", ylabel="student's risk")
-    ax.legend()
-    found.append(_svg(figure, f"The student's expected risk by its parts, {at_N}."))
-    return found
+
+def _curves(f: Forecast, view: _View, rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Bands and markers along one size, in one panel for each row of quantities."""
+    figure, axes = _figure(rows=len(rows))
+    for ax, row in zip(axes, rows, strict=True):
+        for quantity in row:
+            _band(ax, view.sizes, _predicted(f, quantity)[view.index], **_look(quantity))
+            here = _of(view.check, [quantity])
+            if len(here):
+                color, marker = _look(quantity)["color"], plots.MARKERS[_model(quantity)]
+                off = here["measured"] - here["low"], here["high"] - here["measured"]
+                ax.errorbar(
+                    here[view.name], here["measured"], off,
+                    color=color, marker=marker, linestyle="none",
+                )  # fmt: skip
+        ax.set_ylabel(_axis(f, row[0]))
+        _limit(ax, "y", f, view, row)
+        _size_axis(ax, view.sizes)
+    axes[-1].set_xlabel(view.label)
+    if len(rows[0]) > 1:
+        figure.legend(loc="outside lower center", ncols=2)
+    return _svg(figure, caption)
+
+
+def _intervals(f: Forecast, view: _View, rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Bands and markers of one point, each beside its name."""
+    figure, axes = _figure(0.8 + 0.4 * sum(map(len, rows)), rows=len(rows), sharex=False)
+    for ax, row in zip(axes, rows, strict=True):
+        for y, quantity in enumerate(row):
+            color, band = _look(quantity)["color"], _predicted(f, quantity)[view.index]
+            ax.barh(y, band.high - band.low, 0.7, band.low, color=color, alpha=0.25)
+            ax.plot(np.repeat(band.value, 2), [y - 0.35, y + 0.35], color=color, linewidth=2.5)
+            here, marker = _of(view.check, [quantity]), plots.MARKERS[_model(quantity)]
+            if len(here):
+                off = here["measured"] - here["low"], here["high"] - here["measured"]
+                ax.errorbar(here["measured"], [y], xerr=off, color=color, marker=marker)
+        ax.set_yticks(range(len(row)), [plots.LABELS.get(name, name.upper()) for name in row])
+        ax.grid(axis="y", visible=False)
+        ax.locator_params(axis="x", nbins=6)
+        ax.set_ylim(len(row) - 0.4, -0.6)
+        _limit(ax, "x", f, view, row)
+        if len(row) > 1:
+            ax.set_xlabel(_axis(f, row[0]))
+    return _svg(figure, caption)
+
+
+def _parts(f: Forecast, views: list[_View]) -> list[str]:
+    """The student's risk by its parts: along one size, or as a bar where one point is known."""
+    every = np.maximum([vars(f.terms)[part] for part in _PARTS], 0)
+    known = np.isfinite(every).all(axis=0) & (every.sum(axis=0) > 0)
+    names, colors, hatches = zip(*_PARTS.values(), strict=True)
+    for view in views:
+        sizes = view.sizes[known[view.index]]
+        if len(sizes) > 1:
+            figure, (ax,) = _figure(4.0)
+            columns = 2
+            parts = every[(slice(None), *view.index)][:, known[view.index]]
+            ax.stackplot(
+                sizes, parts, labels=names, colors=colors, hatch=hatches, edgecolor=_INK,
+                linewidth=0,
+            )  # fmt: skip
+            ax.set(xlabel=view.label, ylabel="student's risk")
+            _size_axis(ax, sizes)
+            at = view.at
+            break
+    else:
+        if not known.any():
+            return []
+        i, j = np.argwhere(known)[-1]
+        figure, (ax,) = _figure(2.4)
+        columns = 1
+        parts, at = every[:, i, j], f"n = {f.n[i]:,} labels, N = {f.N[j]:,} pseudo-labels"
+        for k, (name, color, hatch) in enumerate(_PARTS.values()):
+            ax.barh(
+                0, parts[k], 1, parts[:k].sum(), color=color, hatch=hatch, edgecolor=_INK,
+                linewidth=0, label=f"{name}, {100 * parts[k] / parts.sum():.0f} %",
+            )  # fmt: skip
+        ax.set(xlabel="student's risk", yticks=[], xlim=(0, None))
+    figure.legend(loc="outside lower center", ncols=columns)
+    return [_svg(figure, f"The student's expected risk by its parts, {at}.")]
 
 
 @mpl.rc_context(_LOOK)
@@ -141,41 +227,126 @@ def ranking(best_first: pd.DataFrame) -> str:
     return _svg(figure, "The student's expected risk under each teacher, with 90 % bands.")
 
 
-def _figure(height: float = 3.4, rows: int = 1) -> tuple[Figure, list[Axes]]:
+def _figure(height: float = 3.4, rows: int = 1, sharex: bool = True) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(4.6, height), layout="constrained")
-    return figure, [*figure.subplots(rows, sharex=True, squeeze=False).flat]
+    return figure, [*figure.subplots(rows, sharex=sharex, squeeze=False).flat]
+
+
+def _model(quantity: str) -> str:
+    """Whose look a quantity has."""
+    return quantity if quantity in MODELS else "student"
+
+
+def _look(quantity: str) -> dict[str, Any]:
+    return {"color": plots.COLORS[_model(quantity)], "label": plots.LABELS.get(quantity)}
+
+
+def _axis(f: Forecast, quantity: str) -> str:
+    if quantity not in MODELS:
+        return quantity.upper()
+    return "squared error" if f.noise_variance is None else "excess risk"
+
+
+def _predicted(f: Forecast, quantity: str) -> Band:
+    return f.risk[quantity] if quantity in MODELS else getattr(f, quantity)
+
+
+def _known(f: Forecast, view: _View, rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The rows without quantities of which nothing is known here."""
+    kept = [
+        [
+            name
+            for name in row
+            if np.isfinite(_predicted(f, name).value[view.index]).any()
+            or _of(view.check, [name])["measured"].notna().any()
+        ]
+        for row in rows
+    ]
+    return [row for row in kept if row]
+
+
+def _with_ends(check: pd.DataFrame | None) -> pd.DataFrame:
+    """What was measured, and the ends of its bars, cut at zero as bands of risks are."""
+    if check is None:
+        return pd.DataFrame(columns=["n", "N", "quantity", "measured", "low", "high"])
+    value, half = check["measured"], 2 * check["standard_error"]
+    cut = (value >= 0) & (check["quantity"] != "pgr")
+    return check.assign(low=np.maximum(value - half, np.where(cut, 0, -np.inf)), high=value + half)
 
 
 def _band(ax: Axes, sizes: NDArray[np.int64], band: Band, color: str, label: str | None) -> None:
     ax.fill_between(sizes, band.low, band.high, color=color, alpha=0.2, linewidth=0)
-    ax.plot(sizes, band.value, color=color, label=label, marker="." if len(sizes) == 1 else None)
+    ax.plot(sizes, band.value, color=color, label=label)
+    alone = _alone(band)
+    if alone.any():
+        value, low, high = band.value[alone], band.low[alone], band.high[alone]
+        ax.vlines(sizes[alone], low, high, color=color, alpha=0.4, linewidth=5)
+        ax.plot(sizes[alone], value, "_", color=color, markersize=9, markeredgewidth=1.6)
+
+
+def _alone(band: Band) -> NDArray[np.bool_]:
+    """Known points that no line leads to."""
+    known = np.pad(np.isfinite(band.value), 1)
+    alone: NDArray[np.bool_] = known[1:-1] & ~known[:-2] & ~known[2:]
+    return alone
+
+
+def _limit(ax: Axes, axis: str, f: Forecast, view: _View, row: Sequence[str]) -> None:
+    """Keep all that was measured in sight, and most of the curves whatever thresholds do."""
+    bands, here = [_predicted(f, name)[view.index] for name in row], _of(view.check, row)
+    curves = np.concatenate([band.value for band in bands])
+    kept = here[["measured", "low", "high"]].to_numpy(float).ravel()
+    alone = [part[_alone(band)] for band in bands for part in vars(band).values()]
+    kept = np.concatenate([kept, *alone])
+    even = {"pgr": 0.0, "opr": 1.0}.get(row[0])
+    if even is not None:
+        line = ax.axhline if axis == "y" else ax.axvline
+        line(even, color=_INK, linewidth=0.8, linestyle=":")
+        curves = np.append(curves, even)
+    curves, kept = curves[np.isfinite(curves)], kept[np.isfinite(kept)]
+    if row[0] == "pgr":
+        curves = np.maximum(curves, -1)
+    else:
+        points = np.concatenate([curves, here["measured"].dropna()])
+        typical = float(np.median(points))
+        if kept.max(initial=0) > 5 * typical > 0:
+            least = float(points[points > 1e-3 * typical].min())
+            _logarithmic(ax, axis, least, np.concatenate([curves, kept]))
+            return
+        if typical > 0:
+            curves = np.minimum(curves, 5 * typical)
+    every = np.concatenate([curves, kept])
+    low, high = float(every.min()), float(every.max())
+    margin = max(0.08 * (high - low), 0 if even is None else 0.05) or 0.1
+    least = 0 if row[0] != "pgr" and low >= 0 else -np.inf
+    ax.set(**{f"{axis}lim": (max(low - margin, least), high + margin)})
+
+
+def _logarithmic(ax: Axes, axis: str, least: float, values: Array) -> None:
+    """Set an axis up for values of several sizes: logarithmic from `least` on, zero below."""
+    low, high = min(float(values.min()), 0), 1.3 * float(values.max())
+    locator = SymmetricalLogLocator(
+        base=10, linthresh=least, subs=(1, 3) if high < 1e4 * least else (1,)
+    )
+    locator.set_params(numticks=6)
+    ax.set(
+        **{f"{axis}scale": SymmetricalLogScale(None, linthresh=least), f"{axis}lim": (low, high)}
+    )
+    one = ax.yaxis if axis == "y" else ax.xaxis
+    one.set_major_locator(locator)
+    # Labels well below `least` would touch that of zero.
+    one.set_major_formatter(FuncFormatter(lambda x, _: "" if 0 < x < least / 3 else f"{x:g}"))
+
+
+def _size_axis(ax: Axes, sizes: NDArray[np.int64]) -> None:
     plots.log_samples_axis(ax)
-
-
-def _markers(ax: Axes, check: pd.DataFrame | None, quantity: str, color: str, marker: str) -> None:
-    if check is not None:
-        here = _of(check, [quantity])
-        ax.errorbar(
-            here["size"], here["measured"], 2 * here["standard_error"],
-            color=color, marker=marker, linestyle="none",
-        )  # fmt: skip
-
-
-def _limit(
-    ax: Axes,
-    curves: Iterable[NDArray[np.float64]],
-    check: pd.DataFrame | None,
-    quantities: Iterable[str],
-    least: float = 0.0,
-) -> None:
-    """Keep most of the curves and markers in sight, whatever bands and thresholds do."""
-    values = np.concatenate([*curves, [] if check is None else _of(check, quantities)["measured"]])
-    values = values[np.isfinite(values)]
-    low, high = max(float(values.min()), least), float(values.max())
-    if least == 0:
-        high = min(high, 5 * float(np.median(values)))
-    margin = 0.08 * (high - low) or 0.1
-    ax.set_ylim(max(low - margin, least), high + margin)
+    margin = (sizes[-1] / sizes[0]) ** 0.05
+    low, high = sizes[0] / margin, sizes[-1] * margin
+    ax.set_xlim(low, high)
+    ticks = [m * 10**k for k in range(12) for m in (1, 2, 5) if low <= m * 10**k <= high]
+    if len(ticks) > 8:  # their labels would touch
+        ticks = [tick for tick in ticks if str(tick)[0] == "1"]
+    ax.set_xticks(ticks if len(ticks) > 1 else sizes[[0, -1]])
 
 
 def _of(check: pd.DataFrame, quantities: Iterable[str]) -> pd.DataFrame:
