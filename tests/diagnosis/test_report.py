@@ -61,6 +61,13 @@ def test_the_text_fits_a_terminal_and_says_what_the_diagnosis_says(checked):
         assert shown[2 * k + 1] == pytest.approx(band.high[2, -1] - band.value[2, -1], abs=1e-3)
 
 
+def test_one_point_is_no_choice_of_n_and_no_median_over_points(arrays):
+    d = diagnose(*arrays, n=60, N=200)
+    text = Report(d, verify(d, *arrays, trials=2)).text
+    assert "Best n" not in text
+    assert "Distance at the point: " in text
+
+
 def test_names_of_classes_cannot_command_the_terminal(checked):
     named = replace(checked[0], classes=("\x1b[2Ja", "b\r"))
     assert "classes ?[2Ja, b?;" in Report(named, teacher="w.npy", student="s.npy").heading

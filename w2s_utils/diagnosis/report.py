@@ -206,6 +206,8 @@ def _how_to_read(d: Diagnosis) -> str:
         told += ", that of OPR for any label noise"
     if np.isnan(d.pgr.value).any():
         told += f"; no PGR ({MISSING}) where the teacher is not surely worse than the ceiling"
+    if len(d.n) == 1:
+        return f"{told}."
     best = {"PGR": d.best_n_pgr, "OPR": d.best_n_opr}
     listed = ", ".join(f"{n:,} for {name}" for name, n in best.items() if n)
     return f"{told}. Best n at N = {d.N[-1]:,}: {listed or 'none'}."
@@ -223,7 +225,8 @@ def _agreement(check: pd.DataFrame) -> str:
     if len(gained):  # below zero, its denominator is small
         told.append(f"{gained.median():.3f} of PGR where it is above 0")
     points = len(check[["n", "N"]].drop_duplicates())
-    return f"Median distance over {points} points: {', '.join(told)}."
+    at = "Distance at the point" if points == 1 else f"Median distance over {points} points"
+    return f"{at}: {', '.join(told)}."
 
 
 def _ranking_sentence(r: Ranking) -> str:
