@@ -37,7 +37,7 @@ class Pair(NamedTuple):
 
 def truth(pair: Pair, trials: int, seed: int) -> dict[str, Estimate]:
     """Test errors of the four models, and of pairs of them over the same trials."""
-    errors = np.array([_errors(pair, *split) for split in _splits(pair, trials, seed)])
+    errors = np.array([_errors(*split) for split in _splits(pair, trials, seed)])
     weak, student, baseline, _ = errors.T
     return {
         **{model: mean(of_model) for model, of_model in zip(MODELS, errors.T, strict=True)},
@@ -65,7 +65,7 @@ def _splits(pair, trials, seed):
         yield pair[:3], trained[:n], trained[n : n + N], test
 
 
-def _errors(pair, columns, labelled, unlabelled, test):
+def _errors(columns, labelled, unlabelled, test):
     W, S, Y = columns
     both = np.concatenate([labelled, unlabelled])
     weak = _fit(W[labelled], Y[labelled])
@@ -177,6 +177,11 @@ def _mixed(fixed, inputs):
     return fixed.standard_normal((inputs, inputs)) / np.sqrt(inputs)
 
 
+def _neighbours(fixed, inputs):
+    """Each column hears of one other input: mixtures of many would be nearly normal."""
+    return np.eye(inputs) + 0.5 * np.eye(inputs, k=1)
+
+
 def _graded(power):
     """Rotated columns whose variances fall as a power of their number."""
 
@@ -192,8 +197,8 @@ def _simulated(
 ):
     """Features that mix parts of latent inputs, on which the target depends linearly.
 
-    `weak` and `strong` are the first and the last latent input that a side sees; `target` gives
-    the share of the target's variance that lies on the inputs up to each bound.
+    `weak` and `strong` say which inputs a side sees, the end not included; `target` gives bounds,
+    and the target's variance on the inputs up to each.
     """
     (w, s), bounds = (slice(*weak), slice(*strong)), [0, *(bound for bound, _ in target)]
     fixed = np.random.default_rng(1)
@@ -263,7 +268,14 @@ PAIRS: dict[str, Callable[[], Pair]] = {
         400, 2000, 4000, (0, 40), (20, 60), [(20, 0.1), (40, 0.8), (60, 0.1)], labels=_rare
     ),
     "features t3": lambda: _simulated(
-        150, 1000, 1500, (0, 60), (30, 70), [(30, 0.2), (60, 1.0), (70, 0.2)], _t(3)
+        150,
+        1000,
+        1500,
+        (0, 60),
+        (30, 70),
+        [(30, 0.2), (60, 1.0), (70, 0.2)],
+        latent=_t(3),
+        mixing=_neighbours,
     ),
     "rows t5": lambda: _simulated(
         150, 1000, 1500, (0, 40), (20, 80), [(20, 0.1), (40, 1.0), (80, 0.6)], _rows_of_t(5)
@@ -288,7 +300,7 @@ PAIRS: dict[str, Callable[[], Pair]] = {
         200, 1000, 1500, (0, 40), (25, 60), [(25, 0.8), (40, 0.4)]
     ),
     "as many labels as columns": lambda: _simulated(
-        100, 1000, 1500, (0, 90), (5, 95), [(5, 0.2), (90, 1.0)]
+        100, 1000, 1500, (0, 90), (15, 105), [(15, 0.25), (90, 1.0)]
     ),
     "labels log-normal": lambda: _simulated(
         200,
