@@ -16,6 +16,7 @@ from w2s_utils.diagnosis import diagnose
 from w2s_utils.directions import EQUAL
 from w2s_utils.pair import GaussianPair
 from w2s_utils.splits import Splits
+from w2s_utils.theory.ridge import Ridges
 
 ROOMS = ("diagnosis", "measure", "metrics", "pair", "probes", "simulation", "softmax", "subspaces",
          "theory")  # fmt: skip
@@ -42,6 +43,7 @@ GIVEN = {
     "rng": RNG, "seed": 0, "trials": 2, "splits": Splits(2, 40, 0), "grid": [(20, 60)],
     "dimension": 4, "rank_a": 2, "rank_b": 2, "opponent": "weak",
     "directions": PAIR.along(SPECTRUM, SPECTRUM), "radii": EQUAL,
+    "ridges": Ridges(*np.full((4, 2), 0.1)),
     "classes": None, "diagnosis": diagnose(W, S, Y, **SIZES),
 }  # fmt: skip
 # Where a name means another thing: labels by level, classes of a softmax, one place of a grid.

@@ -85,7 +85,7 @@ def test_options_reach_the_diagnosis(w2s, pair):
     assert "expected excess risk" in out
     found = strict(pair / "a/b/diagnosis.json")
     assert [(p["n"], p["N"]) for p in found["predictions"]] == [(20, 200), (60, 200)]
-    assert (found["ridge"], found["energy"]) == (0.01, 0.9)
+    assert (found["ridge"], found["energy"]) == ([0.01] * 4, 0.9)
     noise = found["noise_variance"]
     assert abs(noise["value"] - 1) < 4 * noise["standard_error"]
     assert found["residual_w"]["value"] - noise["value"] == pytest.approx(found["rho_w"])

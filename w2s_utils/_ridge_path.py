@@ -11,7 +11,8 @@ RIDGES = np.geomspace(1e-8, 10, 37)  # in the features' total variance
 
 def least(loss: Array, ridges: Array) -> Array:
     """Ridge of the least loss along the last axis, refined by a parabola in its logarithm."""
-    best = np.nanargmin(loss, axis=-1)
+    loss = np.where(np.isnan(loss), np.inf, loss)  # fits without a finite risk
+    best = np.argmin(loss, axis=-1)
     middle = np.clip(best, 1, len(ridges) - 2)
     left, here, right = (
         np.take_along_axis(loss, (middle + step)[..., None], -1)[..., 0] for step in (-1, 0, 1)

@@ -1,18 +1,21 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.known import overlapping_pair, sample
+from w2s_utils import diagnosis
 from w2s_utils._progress import Watched
-from w2s_utils.diagnosis import diagnose
 from w2s_utils.metrics import MODELS
 from w2s_utils.pair import GaussianPair
 from w2s_utils.theory import exact
 from w2s_utils.theory.phases import winning_N
 
 SIZES = {"n": [20, 60, 200], "N": [30, 400], "energy": 1.0}
+# The paper's setting, whose truth is known exactly: no ridge, and features as they are given.
+diagnose = partial(diagnosis.diagnose, ridge=0.0, energy=0.99, as_given=True)
 
 
 @pytest.mark.parametrize("noise", ["given", "replicates"])
@@ -130,7 +133,7 @@ def test_ridge_and_few_samples_are_left_to_the_theory_of_ridge():
     assert not tiny.exact.any()
     for model in MODELS:
         np.testing.assert_allclose(tiny.risk[model].value, few.risk[model].value, rtol=0.01)
-    np.testing.assert_allclose(tiny.soft_w, [few.soft_w[0], 14], rtol=1e-4)
+    np.testing.assert_allclose(tiny.soft_s, [[few.soft_s[0, 0], 10]] * 2, rtol=1e-4)
     np.testing.assert_allclose(tiny.beats_teacher, few.beats_teacher, rtol=0.05)
 
 
@@ -192,7 +195,8 @@ def test_a_student_that_drops_its_teachers_noise_helps():
 
 def test_a_teacher_of_another_task_does_not_help():
     W, S, y = apart(0.01)
-    d = diagnose(W, S[:, 8:], y, n=[300], N=[1000])
+    S = np.column_stack([S[:, 8:], S[:, :8].sum(axis=1) + 8 * S[:, 8]])  # it knows a little
+    d = diagnose(W, S, y, n=[300], N=[1000])
     assert d.verdict.outcome == "does not help"
     assert "Bias dominated" in d.verdict.reasons[0]
 

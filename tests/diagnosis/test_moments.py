@@ -23,12 +23,16 @@ def grams(found):
 
 def test_against_whole_matrices():
     W, S, y = features()
-    found = read_moments(W, S, read_labels(y, None), None, 0.99)
-    whitened = [top_eigenspace(X, d) for X, d in ((W, found.weak.d), (S, found.strong.d))]
+    found = read_moments(W, S, read_labels(y, None), None, 0.99, standard=False)
+    whitened = [
+        top_eigenspace(X, d) for X, d in ((W, found.every.weak.d), (S, found.every.strong.d))
+    ]
     signs = [np.sign(np.sum(Z[:BLOCKS], axis=0)) for Z in whitened]
     Z = np.column_stack([*whitened, y])
     total = np.abs(grams(found).sum(axis=0))
-    np.testing.assert_allclose(np.abs(found.whole()) * len(y), total, atol=1e-8)
+    np.testing.assert_allclose(
+        np.abs(found.of(found.grams.halves.sum(axis=0), 1)[0]), total, atol=1e-8
+    )
     np.testing.assert_allclose(total, np.abs(Z.T @ Z), atol=1e-8)
     assert len(signs) == 2
     for b in range(BLOCKS):
@@ -36,7 +40,10 @@ def test_against_whole_matrices():
             np.abs(grams(found)[b]), np.abs(Z[b::BLOCKS].T @ Z[b::BLOCKS]), atol=1e-8
         )
         assert found.sizes[b] == len(Z[b::BLOCKS])
-    for X, Z, measured in ((W, whitened[0], found.weak), (S, whitened[1], found.strong)):
+    for X, Z, measured in (
+        (W, whitened[0], found.every.weak),
+        (S, whitened[1], found.every.strong),
+    ):
         np.testing.assert_allclose(measured.spectrum, spectrum(X))
         assert Z.shape[1] == measured.d
         residual = y - Z @ np.linalg.lstsq(Z, y)[0]
@@ -53,7 +60,9 @@ def test_noise_at_each_size_even_of_few_rows(rows, blur, noise):
         group = rng.integers(3, size=rows)
         W = np.sqrt(squared[group])[:, None] * rng.standard_normal((rows, 100))
         y = W[:, 0] + np.sqrt(noise[group]) * rng.standard_normal(rows)
-        found.append(read_moments(W, W, read_labels(y, None), None, 1.0).weak.radii)
+        found.append(
+            read_moments(W, W, read_labels(y, None), None, 1.0, standard=False).every.weak.radii
+        )
     # What the theory makes of them: the noise that is interpolated, and the noise inflation. Sizes
     # are seen through the chance variation of the leverages, which blurs their relation to noise.
     for power in (-1, 1):
@@ -66,11 +75,11 @@ def test_noise_at_each_size_even_of_few_rows(rows, blur, noise):
 def test_rows_are_read_in_any_blocks(monkeypatch, rows):
     W, S, y = features(rows)
     further = read_labels(y, None).encode(y[::-1])
-    whole = read_moments(W, S, read_labels(y, None), further, 0.999)
+    whole = read_moments(W, S, read_labels(y, None), further, 0.999, standard=False)
     monkeypatch.setattr(moments, "CHUNK", 1)  # 400 rows a time, the least
-    parts = read_moments(W, S, read_labels(y, None), further, 0.999)
+    parts = read_moments(W, S, read_labels(y, None), further, 0.999, standard=False)
     np.testing.assert_allclose(grams(parts), grams(whole), rtol=1e-8, atol=1e-8)
-    for name in ("noise_squares", "noise_degrees", "weak.leverage", "strong.inflation"):
+    for name in ("noise_squares", "noise_degrees", "every.weak.leverage", "every.strong.inflation"):
         one, other = map(attrgetter(name), (parts, whole))
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-8)
 
@@ -79,14 +88,14 @@ def test_rows_are_read_in_any_blocks(monkeypatch, rows):
 def test_products_that_memory_does_not_hold_are_made_again(monkeypatch, held):
     W, S, y = features(410)
     labels = read_labels(y, None)
-    whole = read_moments(W, S, labels, None, 0.999)
+    whole = read_moments(W, S, labels, None, 0.999, standard=False)
     size = len(next(iter(whole.grams)))
     monkeypatch.setattr(blocks, "HELD", held * size)
-    few = read_moments(W, S, labels, None, 0.999)
+    few = read_moments(W, S, labels, None, 0.999, standard=False)
     for _ in range(2):  # they can be had more than once
         np.testing.assert_array_equal(grams(few), grams(whole))
     np.testing.assert_allclose(few.grams.halves, whole.grams.halves)
-    np.testing.assert_array_equal(few.weak.radii.noise, whole.weak.radii.noise)
+    np.testing.assert_array_equal(few.every.weak.radii.noise, whole.every.weak.radii.noise)
 
 
 class Recorded:
@@ -105,7 +114,7 @@ def test_what_is_read_at_once_depends_on_the_width_alone(monkeypatch, energy):
     rng = np.random.default_rng(0)
     W, S = (Recorded(rng.standard_normal((4000, width))) for width in (60, 20))
     monkeypatch.setattr(moments, "CHUNK", 80 * 1000)
-    read_moments(W, S, read_labels(rng.standard_normal(4000), None), None, energy)
+    read_moments(W, S, read_labels(rng.standard_normal(4000), None), None, energy, standard=False)
     assert (W.most, S.most) == (60 * 1000, 20 * 1000)
 
 
@@ -114,9 +123,9 @@ def test_mapped_half_precision_is_summed_in_double(tmp_path):
     for name, X in (("W", W), ("S", S)):
         np.save(tmp_path / f"{name}.npy", X.astype(np.float16))
     mapped = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "WS"]
-    found = read_moments(*mapped, read_labels(y, None), None, 0.99)
+    found = read_moments(*mapped, read_labels(y, None), None, 0.99, standard=False)
     plain = [X.astype(np.float16).astype(np.float64) for X in (W, S)]
-    expected = read_moments(*plain, read_labels(y, None), None, 0.99)
+    expected = read_moments(*plain, read_labels(y, None), None, 0.99, standard=False)
     np.testing.assert_array_equal(grams(found), grams(expected))
 
 
@@ -126,7 +135,7 @@ def test_noise_of_replicates():
     further[::3, 1] = np.nan
     further[::6] = np.nan
     labels = read_labels(y, None)
-    found = read_moments(W, S, labels, labels.encode(further), 0.99)
+    found = read_moments(W, S, labels, labels.encode(further), 0.99, standard=False)
     groups = [np.r_[a, b[~np.isnan(b)]] for a, b in zip(y, further, strict=True)]
     squares = np.array([np.sum((group - group.mean()) ** 2) for group in groups])
     degrees = np.array([len(group) - 1 for group in groups])
@@ -136,13 +145,15 @@ def test_noise_of_replicates():
 
 def test_all_directions_of_deficient_features_are_those_of_their_rank():
     W, S, y = features()
-    found = read_moments(np.hstack([W, W @ np.ones((5, 2))]), S, read_labels(y, None), None, 1.0)
-    assert (found.weak.d, found.strong.d) == (5, 6)
+    found = read_moments(
+        np.hstack([W, W @ np.ones((5, 2))]), S, read_labels(y, None), None, 1.0, standard=False
+    )
+    assert (found.every.weak.d, found.every.strong.d) == (5, 6)
 
 
 def test_constant_columns_are_counted():
     W, S, y = features()
     W = np.column_stack([W, np.zeros(len(y)), np.full(len(y), 100.0)])
-    found = read_moments(W, S, read_labels(y, None), None, 0.999)
-    assert found.weak.constant == (2, pytest.approx(1e4 / (np.sum(W**2) / len(y))))
-    assert found.strong.constant == (0, 0)
+    found = read_moments(W, S, read_labels(y, None), None, 0.999, standard=False)
+    assert found.every.weak.constant == (2, pytest.approx(1e4 / (np.sum(W**2) / len(y))))
+    assert found.every.strong.constant == (0, 0)

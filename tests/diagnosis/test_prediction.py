@@ -4,7 +4,7 @@ import pytest
 from tests.known import overlapping_pair, sample
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
-from w2s_utils.diagnosis.prediction import canonical_correlations, chance_correlation, predict
+from w2s_utils.diagnosis.prediction import Case, chance_correlation, predict
 from w2s_utils.diagnosis.sample import Grid
 from w2s_utils.measure import top_eigenspace
 from w2s_utils.metrics import MODELS, mean
@@ -14,11 +14,16 @@ from w2s_utils.theory import exact, ridge
 
 
 def grid(n, N, penalty=0.0):
-    return Grid(np.array(n), np.array(N), penalty)
+    return Grid(np.array(n), np.array(N), (penalty,) * 4, intercept=False)
 
 
-def prediction(W, S, y, points, energy=1.0):
-    return predict(read_moments(W, S, read_labels(y, None), None, energy), points, None)
+def found(W, S, y, points, energy=1.0):
+    moments = read_moments(W, S, read_labels(y, None), None, energy, standard=False)
+    return predict(moments, [Case(moments.every, points)], None)[0]
+
+
+def prediction(*arguments):
+    return found(*arguments).prediction
 
 
 def test_geometry_is_that_of_the_whitened_features():
@@ -112,15 +117,12 @@ def test_points_at_a_threshold_have_no_prediction_and_others_have():
 
 def test_canonical_correlations_and_what_chance_makes_of_them():
     pair = overlapping_pair()
-    W, S, y = sample(pair, 20_000, 5)
-    found = canonical_correlations(read_moments(W, S, read_labels(y, None), None, 1.0))
+    one = found(*sample(pair, 20_000, 5), grid([40], [60])).sample.canonical_correlations
     cosines = np.sort(np.cos(canonical_angles(pair.weak_basis, pair.strong_basis)))[::-1]
-    np.testing.assert_allclose(found, cosines, atol=0.03)
+    np.testing.assert_allclose(one, cosines, atol=0.03)
 
-    rng = np.random.default_rng(6)
-    X = rng.standard_normal((2000, 500))
-    largest = canonical_correlations(
-        read_moments(X[:, :300], X[:, 300:], read_labels(X[:, 0], None), None, 1.0)
-    )[0]
+    X = np.random.default_rng(6).standard_normal((2000, 500))
+    sets = X[:, :300], X[:, 300:], X[:, 0]
+    largest = found(*sets, grid([400], [400])).sample.canonical_correlations[0]
     assert largest == pytest.approx(chance_correlation(300, 200, 2000), rel=0.02)
     assert chance_correlation(30, 20, 40) == 1

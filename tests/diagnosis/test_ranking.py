@@ -91,5 +91,5 @@ def test_what_is_wrong_names_the_teacher():
         rank_teachers({"good": weak["good"]}, strong, y, **SIZES)
     with pytest.raises(ValueError, match="Teacher bad: n must be below the number of rows 9"):
         rank_teachers({"bad": strong[:9], "good": weak["good"]}, strong, y, **SIZES)
-    with pytest.raises(ValueError, match="Teacher half has no prediction at n = 9, N = 1000"):
-        rank_teachers(weak, strong, y, n=9, N=1000)
+    with pytest.raises(ValueError, match="Teacher half has no prediction at n = 10, N = 1000"):
+        rank_teachers(weak, strong, y, n=10, N=1000, ridge=0)

@@ -70,7 +70,7 @@ def test_one_point_is_no_choice_of_n_and_no_median_over_points(arrays):
 
 def test_names_of_classes_cannot_command_the_terminal(checked):
     named = replace(checked[0], classes=("\x1b[2Ja", "b\r"))
-    assert "classes ?[2Ja, b?;" in Report(named, teacher="w.npy", student="s.npy").heading
+    assert "classes ?[2Ja, b?." in Report(named, teacher="w.npy", student="s.npy").heading
 
 
 def test_what_is_undefined_is_a_dash_in_text_and_null_in_json(checked):

@@ -1,14 +1,20 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from tests.known import overlapping_pair, sample
-from w2s_utils.diagnosis import diagnose, verify
+from w2s_utils import diagnosis
+from w2s_utils.diagnosis import verify
 from w2s_utils.measure import intrinsic_dimension, top_eigenspace
 from w2s_utils.metrics import MODELS, mean, opr, pgr
 from w2s_utils.probes import probe_sweep, risks_at
 from w2s_utils.splits import Splits
 from w2s_utils.tasks import human_raters
+
+# The paper's setting: no ridge, and features as they are given.
+diagnose = partial(diagnosis.diagnose, ridge=0.0, energy=0.99, as_given=True)
 
 
 @pytest.mark.parametrize("noise_variance", [None, 0.4])
@@ -33,6 +39,17 @@ def test_measured_beside_predicted(noise_variance):
     row = found.query("n == 200 and N == 40 and quantity == 'student'").iloc[0]
     assert row["predicted"] == table.loc[(200, 40), "student"]
     assert row["high"] == table.loc[(200, 40), "student_high"]
+
+
+@pytest.mark.parametrize("ridge", ["tuned", 0.02])
+def test_models_with_an_intercept_and_a_ridge(ridge):
+    W, S, y = sample(overlapping_pair(), 6000, 4)
+    shifted = 100 + W * np.geomspace(1, 1e3, 14), S - 7, y + 50
+    d = diagnosis.diagnose(*(X[:3000] for X in shifted), n=[40, 200], N=[80, 1000], ridge=ridge)
+    found = verify(d, *(X[3000:] for X in shifted), trials=30, seed=1)
+    risks = found[found["quantity"].isin(MODELS)]
+    assert np.all(np.abs(risks["measured"] / risks["predicted"] - 1) < 0.1)
+    assert np.median(np.abs(risks["measured"] / risks["predicted"] - 1)) < 0.04
 
 
 def test_bands_hold_on_rows_that_were_not_diagnosed():

@@ -30,8 +30,19 @@ _Replicates = Annotated[
         help="Further labels of the same inputs, which tell sigma^2; NaN if missing.",
     ),
 ]
-_Ridge = Annotated[float, typer.Option(help="Penalty of all four models.")]
+_Ridge = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--ridge",
+        help="Penalty of all four models; or four times, for teacher, student, baseline, ceiling.",
+        show_default="the best of each model",
+    ),
+]
 _Energy = Annotated[float, typer.Option(help="Share of the features' energy to keep.")]
+_AsGiven = Annotated[
+    bool,
+    typer.Option("--as-given", help="No intercept, and columns are not brought to variance 1."),
+]
 _Classes = Annotated[
     bool | None,
     typer.Option(
@@ -62,9 +73,10 @@ def diagnose(
         list[int] | None,
         typer.Option("--N", help="Pseudo-labels; may be repeated.", show_default="a range"),
     ] = None,
-    ridge: _Ridge = 0.0,
-    energy: _Energy = 0.99,
+    ridge: _Ridge = None,
+    energy: _Energy = 1.0,
     classes: _Classes = None,
+    as_given: _AsGiven = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Also train the four models, to check the prediction.")
     ] = False,
@@ -96,9 +108,10 @@ def diagnose(
                 replicates=None if replicates is None else files.read_replicates(replicates),
                 n=n,
                 N=N,
-                ridge=ridge,
+                ridge=ridge or "tuned",
                 energy=energy,
                 classes=classes,
+                as_given=as_given,
             )
         check = diagnosis.verify(found, W, S, y) if verify else None
     report = diagnosis.Report(found, check, teacher=_shown(weak), student=_shown(strong))
@@ -123,9 +136,10 @@ def rank(
     N: Annotated[
         int | None, typer.Option("--N", help="Pseudo-labels.", show_default="10 a strong column")
     ] = None,
-    ridge: _Ridge = 0.0,
-    energy: _Energy = 0.99,
+    ridge: _Ridge = None,
+    energy: _Energy = 1.0,
     classes: _Classes = None,
+    as_given: _AsGiven = False,
     out: _Out = None,
 ) -> None:
     """Which teacher should this student take? Rank teachers by their student's predicted risk.
@@ -155,9 +169,10 @@ def rank(
                 N=10 * S.shape[1] if N is None else N,
                 noise_variance=sigma2,
                 replicates=None if replicates is None else files.read_replicates(replicates),
-                ridge=ridge,
+                ridge=ridge or "tuned",
                 energy=energy,
                 classes=classes,
+                as_given=as_given,
             )
     _show(diagnosis.RankingReport(found, student=_shown(strong)), out, "ranking.json")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,26 +15,37 @@ from w2s_utils._validate import Array, ridges, sample_size
 from w2s_utils.diagnosis import page, tables
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.labels import read_labels
-from w2s_utils.diagnosis.moments import read_moments
-from w2s_utils.diagnosis.rows import Rows, matrix_rows
-from w2s_utils.diagnosis.sample import Grid
+from w2s_utils.diagnosis.moments import FeatureSets, read_moments
+from w2s_utils.diagnosis.prediction import Case, predict
+from w2s_utils.diagnosis.rows import ENERGY, Rows, matrix_rows
+from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Penalty
 from w2s_utils.diagnosis.verdict import Verdict, judge, warn
 
 GRID_POINTS = 10  # of n and of N, if they are not given
 
 
+@dataclass(frozen=True, eq=False)
 class Diagnosis(Forecast):
-    """A `Forecast` with its verdict and warnings; a notebook shows them."""
+    """A `Forecast` with its verdict and warnings; a notebook shows them.
+
+    Attributes
+    ----------
+    ridgeless : Forecast
+        The same sizes in the paper's setting: without ridge, on the leading directions that carry
+        99 % of the energy. Its d_w, d_s and `correlation` are the paper's dimensions.
+    """
+
+    ridgeless: Forecast
 
     @cached_property
     def verdict(self) -> Verdict:
         """In words, with its reasons."""
-        return judge(self)
+        return judge(self, self.ridgeless)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """Why the prediction may be off, a sentence each."""
-        return warn(self)
+        return warn(self, self.ridgeless)
 
     def _repr_html_(self) -> str:
         said = f"<p><b>{escape(self.verdict.headline)}</b></p>{page.bullets(self.verdict.reasons)}"
@@ -51,18 +64,18 @@ def diagnose(
     replicates: ArrayLike | None = None,
     n: Iterable[int] | int | None = None,
     N: Iterable[int] | int | None = None,
-    ridge: float = 0.0,
-    energy: float = 0.99,
+    ridge: Literal["tuned"] | float | Sequence[float] = "tuned",
+    energy: float = 1.0,
     classes: bool | None = None,
+    as_given: bool = False,
 ) -> Diagnosis:
     r"""Predict what weak-to-strong finetuning will give for a pair of feature sets.
 
     Parameters
     ----------
     weak : (M, width_w) matrix
-        Weak features, one row an input; not centred, no intercept added. Anything with a shape
-        that gives slices of rows, such as a memory-mapped array of any real dtype: the rows are
-        read some at a time, at least twice.
+        Weak features, one row an input. Anything with a shape that gives slices of rows, such as
+        a memory-mapped array of any real dtype: the rows are read some at a time, at least twice.
     strong : (M, width_s) matrix
         Strong features of the same inputs in the same order.
     labels : (M,) or (M, columns) array_like
@@ -74,15 +87,20 @@ def diagnose(
         where one is missing. They give sigma^2, and are not averaged into the labels.
     n, N : int or iterable of int, optional
         Labels and pseudo-labels to predict; a range that suits the dimensions by default.
-    ridge : float
-        Penalty of all four models on their mean squared loss (`probes.fit_ridge`), in squared
-        units of the features.
+    ridge : "tuned", float or four floats
+        Penalty on the mean squared loss (`probes.fit_ridge`), in squared units of the columns:
+        for each model the one that is best for the labels that it sees
+        (`theory.ridge.best_ridges`), or one for all, or those of teacher, student, baseline and
+        ceiling.
     energy : float
-        Share of each set's second moment that the retained directions carry, in (0, 1]. The four
-        models are fits on these directions; 1 keeps all.
+        Share of each set's second moment that is kept, in (0, 1]. The four models are fits on the
+        leading directions that carry it; 1 keeps all that there are at least three rows for.
     classes : bool, optional
         Whether labels are classes. By default strings, truth values and labels of two values are;
         two become -1 and 1, more become one 0-1 column each.
+    as_given : bool
+        By default models have an intercept, and columns count at mean 0 and variance 1, so that
+        neither shifts nor units matter. If True, features and labels are taken as they are.
 
     Returns
     -------
@@ -92,8 +110,8 @@ def diagnose(
     ------
     ValueError
         If shapes, rows or values do not fit, labels are all the same, a feature set is constant,
-        n reaches the number of rows, or there are fewer than 40 rows or 3 rows a retained
-        direction.
+        n reaches the number of rows, a ridge is negative, or there are fewer than 40 rows, or of
+        features as given 3 rows a direction.
 
     Notes
     -----
@@ -110,7 +128,7 @@ def diagnose(
     over 20 blocks of rows, block b taking every 20th row; Student's t with 19 degrees of freedom).
     They are for the expected risk of the population that the rows are a sample of. A single
     finetuning run varies around it. They do not hold the error of the formulas, which `warnings`
-    are about. The retained directions count as given.
+    are about. The directions and the ridges count as given.
 
     *Inputs of unequal size*, which features of networks have, are allowed for to leading order in
     the number of features: an input's size is its norm on the whitened retained directions
@@ -123,13 +141,13 @@ def diagnose(
     Of more than about 2,000 directions in all the products of the 20 blocks are not held at once,
     and rows are read more than twice.
 
-    *Constant columns.* One constant column is an intercept, and legal. More are no error either:
-    together they span one direction. They are a warning, as they can carry most of the energy.
+    *Constant columns* are left out. Of features as given one is an intercept; more span one
+    direction together, and are a warning, as they can carry most of the energy.
     """
     M = matrix_rows(weak, "weak")
     sizes_n = None if n is None else _sizes(n, "n", M)
     sizes_N = None if N is None else _sizes(N, "N", None)
-    ridge = float(ridges(ridge, "ridge"))
+    penalty = _penalty(ridge)
     if noise_variance is not None:
         if replicates is not None:
             raise ValueError("Give noise_variance or replicates, not both.")
@@ -137,14 +155,43 @@ def diagnose(
             raise ValueError(f"noise_variance must be finite and >= 0, got {noise_variance}.")
     known = read_labels(labels, classes)
     further = None if replicates is None else known.encode(replicates)
-    moments = read_moments(weak, strong, known, further, energy)
-    d_s, d = moments.strong.d, max(moments.weak.d, moments.strong.d)
+    moments = read_moments(weak, strong, known, further, energy, not as_given)
+    scale = moments.leading if penalty == "tuned" else moments.every
+    d_s, d = scale.strong.d, max(scale.weak.d, scale.strong.d)
     if sizes_n is None:
-        sizes_n = _round(np.geomspace(1.25 * d + 2, min(20 * d, M - 1), GRID_POINTS), M - 1)
+        sizes_n = _round(np.geomspace(1.25 * d + 3, min(20 * d, M - 1), GRID_POINTS), M - 1)
     if sizes_N is None:
-        sizes_N = _round(np.geomspace(1.5 * d_s + 2, 100 * d_s, GRID_POINTS))
-    grid = Grid(sizes_n, sizes_N, ridge)
-    return Diagnosis.of(moments, grid, noise_variance, known.classes, energy)
+        sizes_N = _round(np.geomspace(1.5 * d_s + 3, 100 * d_s, GRID_POINTS))
+    about: dict[str, Any] = {
+        "rows": M,
+        "classes": known.classes,
+        "whole_numbers": known.whole_numbers if classes is None else 0,
+    }
+
+    def case(sets: FeatureSets, how: Penalty) -> tuple[Grid, Case]:
+        grid = Grid(sizes_n, sizes_N, how, not as_given)
+        searched = grid.finer(sets.weak.d, sets.strong.d, moments.leading.strong.d)
+        return grid, Case(sets, searched)
+
+    kinds = [case(moments.every, penalty), case(moments.leading, RIDGELESS)]
+    if penalty == RIDGELESS and energy <= ENERGY:
+        kinds = kinds[:1]  # the two are the same
+    found = predict(moments, [one for _, one in kinds], noise_variance)
+    (grid, main), (beside, ridgeless) = kinds[0], kinds[-1]
+    paper = Forecast.of(found[-1], ridgeless.grid, beside, energy=min(energy, ENERGY), **about)
+    return Diagnosis.of(found[0], main.grid, grid, energy=energy, ridgeless=paper, **about)
+
+
+def _penalty(ridge: Literal["tuned"] | float | Sequence[float]) -> Penalty:
+    if isinstance(ridge, str):
+        if ridge != "tuned":
+            raise ValueError(f'ridge must be "tuned" or not negative, got {ridge!r}.')
+        return "tuned"
+    given = np.ravel(ridges(ridge, "ridge")).tolist()
+    if len(given) not in (1, 4):
+        raise ValueError(f"ridge must be one number or one a model, four, got {len(given)}.")
+    weak, student, baseline, ceiling = given * (4 // len(given))
+    return weak, student, baseline, ceiling
 
 
 def _sizes(sizes: Iterable[int] | int, name: str, rows: int | None) -> NDArray[np.int64]:

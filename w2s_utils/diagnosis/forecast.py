@@ -12,23 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_utils._validate import Array
-from w2s_utils.diagnosis.moments import Moments
-from w2s_utils.diagnosis.prediction import (
-    Band,
-    Numbers,
-    Prediction,
-    canonical_correlations,
-    chance_correlation,
-    predict,
-    student_terms,
-)
+from w2s_utils.diagnosis.prediction import Band, Found, Numbers, Prediction, chance_correlation
 from w2s_utils.diagnosis.rows import FeatureSet
-from w2s_utils.diagnosis.sample import MEASURED, Grid
+from w2s_utils.diagnosis.sample import MEASURED, Grid, Penalty, Signal
 from w2s_utils.measure.correlation import CorrelationDimension
 from w2s_utils.metrics import MODELS, Estimate, Risks
 from w2s_utils.pair import Geometry
 from w2s_utils.theory.exact import StudentTerms
-from w2s_utils.theory.ridge import shrinkage
+from w2s_utils.theory.ridge import Ridges, shrinkage
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +35,20 @@ class Forecast:
         Inputs M that were measured.
     classes : tuple or None
         Classes of the labels: two became -1 and 1, more became one 0-1 column each.
+    whole_numbers : int
+        How many whole numbers the labels are, if they are few and nobody said that they are no
+        classes; else 0.
     energy : float
-        Share of each trace that the retained directions carry.
+        Share of each trace that the directions carry which the models are fits on.
+    intercept : bool
+        Whether models have one, and columns count at mean 0 and variance 1.
     weak, strong : FeatureSet
     n, N : ndarray of int
         Labels and pseudo-labels that are predicted.
-    ridge : float
-        Penalty of all four models.
+    ridge : "tuned" or tuple of four floats
+        How the penalties of the four models were set.
+    ridges : Ridges
+        What they are, (len(n), len(N)) each: the geometric mean over label columns.
     exact : (len(n), len(N)) ndarray of bool
         Where `theory.exact` was used; `theory.ridge` elsewhere.
     prediction : Prediction
@@ -59,6 +57,10 @@ class Forecast:
         Sample canonical correlations of the two sets, in falling order.
     terms : StudentTerms
         The student's expected risk term by term; `unseen` contains an unknown sigma^2.
+    teacher_variance : (len(n), len(N)) ndarray
+        Part of the teacher's expected risk that is variance of its answers.
+    signal : Signal
+        How surely the features tell of the labels and of each other.
     beats_teacher, beats_baseline : ndarray
         For each n the N from which on the student's expected risk is the lower; infinite if it
         never is. Found by interpolation, to about a per cent.
@@ -66,52 +68,73 @@ class Forecast:
 
     rows: int
     classes: tuple[Any, ...] | None
+    whole_numbers: int
     energy: float
+    intercept: bool
     weak: FeatureSet
     strong: FeatureSet
     n: NDArray[np.int64]
     N: NDArray[np.int64]
-    ridge: float
+    ridge: Penalty
+    ridges: Ridges
     exact: NDArray[np.bool_]
     prediction: Prediction
     canonical_correlations: Array
     terms: StudentTerms
+    teacher_variance: Array
+    signal: Signal
     beats_teacher: Array
     beats_baseline: Array
 
     @classmethod
     def of(
         cls,
-        moments: Moments,
+        found: Found,
+        searched: Grid,
         grid: Grid,
-        noise_variance: float | None,
+        *,
+        rows: int,
         classes: tuple[Any, ...] | None,
+        whole_numbers: int,
         energy: float,
+        **more: Any,
     ) -> Self:
-        """Predict from second moments, which were made with these classes and this energy.
+        """Put together what was found on a grid of more N."""
+        prediction, sample, every = found
+        sets = sample.sets
+        at = np.searchsorted(searched.N, grid.N)
 
-        Without a `noise_variance` that of the replicates is taken, if there are any.
-        """
-        d_w, d_s = moments.weak.d, moments.strong.d
-        finer = grid.finer(d_w, d_s)
-        searched = predict(moments, finer, noise_variance)
-        terms = student_terms(moments, grid)
-        noise = np.nan_to_num(searched.whole["noise"])  # 0 if it is unknown
+        def here(ridge: Array) -> Array:
+            return np.broadcast_to(ridge, (len(searched.n), len(searched.N)))[:, at]
+
+        ridges = [Ridges(*map(here, of_column)) for of_column in every]
+        terms = sample.terms(grid, ridges)
+        noise = np.nan_to_num(prediction.whole["noise"])  # 0 if it is unknown
+        with np.errstate(divide="ignore"):
+            middle = [
+                np.exp(np.mean(np.log(of_all), axis=0)) for of_all in zip(*ridges, strict=True)
+            ]
         return cls(
-            rows=moments.rows,
+            rows=rows,
             classes=classes,
+            whole_numbers=whole_numbers,
             energy=energy,
-            weak=moments.weak,
-            strong=moments.strong,
+            intercept=grid.intercept,
+            weak=sets.weak,
+            strong=sets.strong,
             n=grid.n,
             N=grid.N,
             ridge=grid.ridge,
-            exact=grid.exact(d_w, d_s),
-            prediction=searched.at(np.searchsorted(finer.N, grid.N)),
-            canonical_correlations=canonical_correlations(moments),
+            ridges=Ridges(*middle),
+            exact=sample.exact(grid),
+            prediction=prediction.at(at),
+            canonical_correlations=sample.canonical_correlations,
             terms=replace(terms, unseen=terms.unseen - noise),
-            beats_teacher=searched.first_N(finer.N, "weak"),
-            beats_baseline=searched.first_N(finer.N, "baseline"),
+            teacher_variance=sample.teacher_variance(grid, ridges),
+            signal=sample.signal,
+            beats_teacher=prediction.first_N(searched.N, "weak"),
+            beats_baseline=prediction.first_N(searched.N, "baseline"),
+            **more,
         )
 
     @property
@@ -135,14 +158,19 @@ class Forecast:
         return self.strong.spectrum
 
     @cached_property
-    def soft_w(self) -> Array:
-        """What replaces d_w with ridge or few samples: df2 of a fit to n labels."""
-        return shrinkage(self.weak.spectrum[: self.d_w], self.n, self.ridge).df2
+    def soft_s(self) -> Array:
+        """What replaces d_s with ridge or few samples: df2 of a fit to N pseudo-labels, (n, N)."""
+        return shrinkage(self.strong.spectrum[: self.d_s], self.N, self.ridges.student).df2
 
     @cached_property
-    def soft_s(self) -> Array:
-        """What replaces d_s with ridge or few samples: df2 of a fit to N pseudo-labels."""
-        return shrinkage(self.strong.spectrum[: self.d_s], self.N, self.ridge).df2
+    def explained(self) -> dict[str, Band]:
+        """Share of the labels' variance that the weak and the strong features explain, R^2."""
+        return {
+            name: self.prediction.band(
+                lambda numbers, rho=rho: 1 - numbers[rho] / numbers["power"]  # type: ignore[misc]
+            )
+            for name, rho in (("weak", "rho_w"), ("strong", "rho_s"))
+        }
 
     @cached_property
     def correlation(self) -> CorrelationDimension:

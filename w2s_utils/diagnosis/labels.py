@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array, numpy_array, plain, real_array
+
+FEW = 20  # different whole numbers, which may be classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +24,13 @@ class Labels:
         Real labels, or for classes the position of each label in `classes`.
     classes : tuple or None
         The classes in rising order; None for real labels.
+    origin : (columns,) ndarray or 0
+        What is taken off the columns.
     """
 
     values: NDArray[Any]
     classes: tuple[Any, ...] | None
+    origin: Array | float = 0.0
 
     def __len__(self) -> int:
         return len(self.values)
@@ -41,10 +46,24 @@ class Labels:
         """Label columns of some rows, (k, columns)."""
         some = self.values[rows]
         if self.classes is None:
-            return np.asarray(some, np.float64)
-        if len(self.classes) == 2:
-            return np.asarray(2.0 * some[:, None] - 1)
-        return np.asarray(some[:, None] == np.arange(len(self.classes)), np.float64)
+            columns = np.asarray(some, np.float64)
+        elif len(self.classes) == 2:
+            columns = 2.0 * some[:, None] - 1
+        else:
+            columns = np.asarray(some[:, None] == np.arange(len(self.classes)), np.float64)
+        return np.asarray(columns - self.origin)
+
+    @property
+    def whole_numbers(self) -> int:
+        """How many different ones real labels are, if at most `FEW`; else 0."""
+        if self.classes is not None or self.columns > 1 or np.any(self.values % 1):
+            return 0
+        count = len(np.unique(self.values))
+        return count if count <= FEW else 0
+
+    def centred(self) -> Labels:
+        """Labels whose columns have mean zero."""
+        return replace(self, origin=self.origin + self.rows(slice(None)).mean(axis=0))
 
     def encode(self, more: ArrayLike) -> Array:
         """Further labels of the same kind, (M, r), as (M, r, columns); NaN where one is missing."""
@@ -122,4 +141,9 @@ def read_labels(labels: ArrayLike, classes: bool | None) -> Labels:
             f"labels hold {len(distinct)} classes in {len(values)} rows: pass classes=False if "
             "they are numbers."
         )
-    return Labels(codes, tuple(distinct.tolist()))
+    return Labels(codes, tuple(map(_named, distinct.tolist())))
+
+
+def _named(value: Any) -> Any:
+    """A class as people write it: 3, not 3.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

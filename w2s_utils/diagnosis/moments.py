@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,13 @@ from w2s_utils.measure.correlation import BLOCKS, rows_needed
 CHUNK = 2**24  # numbers that are read at once of both sets together, 128 MB as float64
 
 
+class FeatureSets(NamedTuple):
+    """Both feature sets, along some of their leading directions."""
+
+    weak: FeatureSet
+    strong: FeatureSet
+
+
 @dataclass(frozen=True, eq=False)
 class Moments:
     """What a diagnosis needs to know of the rows, after which they are not read again.
@@ -24,19 +32,25 @@ class Moments:
     Attributes
     ----------
     grams : BlockGrams
-        Products Z'Z of the rows of each block, D = d_w + d_s + label columns. A row z holds the
-        whitened weak and strong coordinates along the retained directions, and the labels.
+        Products Z'Z of the rows of each block. A row z holds the whitened weak and strong
+        coordinates along the directions that are used, the labels, and a one if `standard`.
     sizes : (BLOCKS,) ndarray of int
         Rows of each block; row i belongs to block i modulo `BLOCKS`.
-    weak, strong : FeatureSet
+    standard : bool
+        Whether models have an intercept, and columns count at mean 0 and variance 1.
+    every : FeatureSets
+        All directions that are used.
+    leading : FeatureSets
+        Those that carry the paper's share of the energy.
     noise_squares, noise_degrees : (BLOCKS,) ndarray
         Sum of squares within the replicate labels of an input, and its degrees of freedom.
     """
 
     grams: BlockGrams
     sizes: NDArray[np.int64]
-    weak: FeatureSet
-    strong: FeatureSet
+    standard: bool
+    every: FeatureSets
+    leading: FeatureSets
     noise_squares: Array
     noise_degrees: Array
 
@@ -45,19 +59,25 @@ class Moments:
         """Number M of inputs."""
         return int(self.sizes.sum())
 
-    def whole(self) -> Array:
-        """Second moment Z'Z/M of all rows, (D, D)."""
-        return unpack(self.grams.halves.sum(axis=0) / self.rows)
+    def of(self, gram: Array, rows: int) -> tuple[Array, int]:
+        """Second moment of weak, strong and labels from a packed product, with its free rows.
 
-    @property
-    def parts(self) -> tuple[slice, slice, slice]:
-        """Where in z the weak and the strong coordinates and the labels are."""
-        d_w, D = self.weak.d, self.weak.d + self.strong.d
-        return slice(d_w), slice(d_w, D), slice(D, None)
+        With an intercept it is the covariance, which has the law of one row less.
+        """
+        full = unpack(gram)
+        if not self.standard:
+            return full / rows, rows
+        sums, scatter = full[-1, :-1], full[:-1, :-1]
+        return (scatter - np.outer(sums, sums) / rows) / (rows - 1), rows - 1
 
 
 def read_moments(
-    weak: Rows, strong: Rows, labels: Labels, replicates: Array | None, energy: float
+    weak: Rows,
+    strong: Rows,
+    labels: Labels,
+    replicates: Array | None,
+    energy: float,
+    standard: bool,
 ) -> Moments:
     """Read the rows twice: for the principal directions, then for all that lives on them.
 
@@ -81,7 +101,10 @@ def read_moments(
     w, s = (X if isinstance(X, Reader) else Reader(name, X) for name, X in given.items())
     step = max(CHUNK // (weak.shape[1] + strong.shape[1]) // BLOCKS, 20) * BLOCKS
     chunks = [slice(start, min(start + step, M)) for start in range(0, M, step)]
-    d_w, d_s = (reader.find_directions(labels, chunks, energy) for reader in (w, s))
+    plain, labels = labels, labels.centred() if standard else labels
+    for reader in (w, s):
+        reader.find_directions(labels, chunks, energy, standard)
+    d_w, d_s = w.cuts[-1], s.cuts[-1]
     needed = rows_needed(d_w, d_s)
     if needed > M:
         raise ValueError(
@@ -96,21 +119,28 @@ def read_moments(
                 mine, where = slice(b, None, BLOCKS), slice(rows.start + b, rows.stop, BLOCKS)
                 of_w = w.whiten(weak_rows[mine], y[mine], where)
                 of_s = s.whiten(strong_rows[mine], y[mine], where)
-                yield b, np.hstack([of_w, of_s, y[mine]])
+                columns = of_w, of_s, y[mine], np.ones((len(of_w), int(standard)))
+                yield b, np.hstack(columns)
 
-    grams = BlockGrams(d_w + d_s + labels.columns, whitened)
+    grams = BlockGrams(d_w + d_s + labels.columns + standard, whitened)
     noise = np.zeros((2, BLOCKS))
     if replicates is not None:
         for b in range(BLOCKS):
             mine = slice(b, None, BLOCKS)
-            noise[:, b] = _within(labels.rows(mine), replicates[mine]).sum(axis=1)
+            noise[:, b] = _within(plain.rows(mine), replicates[mine]).sum(axis=1)
     Z, y_mean = unpack(grams.halves.sum(axis=0) / M), labels.rows(slice(None)).mean(axis=0)
-    w_part, s_part, y_part = slice(d_w), slice(d_w, d_w + d_s), slice(d_w + d_s, None)
+    w_part, s_part = slice(d_w), slice(d_w, d_w + d_s)
+    y_part = slice(d_w + d_s, d_w + d_s + labels.columns)
+    of_w, of_s = (
+        reader.summaries(Z[part, part], Z[part, y_part], y_mean)
+        for reader, part in ((w, w_part), (s, s_part))
+    )
     return Moments(
         grams=grams,
         sizes=np.array([len(range(b, M, BLOCKS)) for b in range(BLOCKS)]),
-        weak=w.summary(Z[w_part, w_part], Z[w_part, y_part], y_mean),
-        strong=s.summary(Z[s_part, s_part], Z[s_part, y_part], y_mean),
+        standard=standard,
+        every=FeatureSets(of_w[-1], of_s[-1]),
+        leading=FeatureSets(of_w[0], of_s[0]),
         noise_squares=noise[0],
         noise_degrees=noise[1],
     )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import stats
 
 from w2s_utils._validate import Array
-from w2s_utils.diagnosis.blocks import unpack
-from w2s_utils.diagnosis.moments import Moments
-from w2s_utils.diagnosis.sample import Grid, Sample
-from w2s_utils.measure.correlation import held_out, regressions
+from w2s_utils.diagnosis.moments import FeatureSets, Moments
+from w2s_utils.diagnosis.sample import Grid, Sample, choose_ridges
+from w2s_utils.measure.correlation import held_out
 from w2s_utils.metrics import MODELS, Estimate
-from w2s_utils.theory import exact, ridge
-from w2s_utils.theory.exact import StudentTerms
+from w2s_utils.theory.ridge import Ridges
 
 COVERAGE = 0.9
 
@@ -50,11 +48,12 @@ class Prediction:
     The keys of `whole` are d_sw, rho_w, rho_s, missed, leaked and noise, those of the fields of
     `CorrelationDimension` that rows vary, and for each model its test error (n, N). The labels act
     as the target: both rho and all errors contain the label noise. `left_out` holds the same with
-    one more axis in front, one entry a block.
+    one more axis in front, one entry a block. Errors of estimation are multiplied by `widened`.
     """
 
     whole: Numbers
     left_out: Numbers
+    widened: float = 1.0
 
     def at(self, columns: NDArray[np.int64]) -> Prediction:
         """Restrict the errors to some of the N."""
@@ -62,7 +61,7 @@ class Prediction:
             {**numbers, **{model: numbers[model][..., columns] for model in MODELS}}
             for numbers in (self.whole, self.left_out)
         )
-        return Prediction(whole, left_out)
+        return Prediction(whole, left_out, self.widened)
 
     def first_N(self, N: NDArray[np.int64], opponent: str) -> Array:
         """For each n the N from which on the student's error is below an opponent's, rounded up.
@@ -85,7 +84,7 @@ class Prediction:
         """Jackknife standard error of a function of the numbers."""
         left = number(self.left_out)
         spread = np.var(left - left[0], axis=0)  # exactly zero for a constant
-        return np.asarray(np.sqrt((len(left) - 1) * spread))
+        return np.asarray(self.widened * np.sqrt((len(left) - 1) * spread))
 
     def estimate(self, number: Callable[[Numbers], Array]) -> Estimate:
         """Scalar function of the numbers with its standard error."""
@@ -108,47 +107,87 @@ class Prediction:
         return Band(value, low, value + half)
 
 
-def predict(moments: Moments, grid: Grid, noise_variance: float | None) -> Prediction:
-    """Predict the errors at the grid's points, from all rows and without each block.
+class Case(NamedTuple):
+    """Models to predict: on which directions, and at which sizes and ridges."""
+
+    sets: FeatureSets
+    grid: Grid
+
+
+class Found(NamedTuple):
+    """What was found of a case: the prediction, all rows, and the ridges of each label column."""
+
+    prediction: Prediction
+    sample: Sample
+    ridges: list[Ridges]
+
+
+def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | None) -> list[Found]:
+    """Predict the errors at the grids' points, from all rows and without each block.
 
     `theory.exact` with the geometry corrected for optimism where it applies, plus what unequal
     sizes of the inputs change by `theory.ridge`. Elsewhere `theory.ridge` with the measured
-    spectra, directions and sizes, whose bias of order 1/M is removed by the jackknife.
+    spectra, directions and sizes, whose bias of order 1/M is removed by the jackknife. Ridges are
+    those of all rows.
     """
-    halves, blocks = moments.grams.halves, len(moments.sizes)
+    halves, sizes, rows = moments.grams.halves, moments.sizes, moments.rows
+    noise, noise_left = _noise(moments, noise_variance)
+    of_halves = [int(sizes[::2].sum()), int(sizes[1::2].sum())]
+    started = []
+    for sets, grid in cases:
+        whole = Sample.of(moments, sets, halves.sum(axis=0), rows)
+        parts = [
+            Sample.of(moments, sets, half, count)
+            for half, count in zip(halves, of_halves, strict=True)
+        ]
+        started.append(
+            (whole, choose_ridges(whole, parts, grid), [part.regressions() for part in parts])
+        )
+    kept: list[list[dict[str, Array]]] = [[] for _ in cases]
+    for b, (gram, size) in enumerate(zip(moments.grams, sizes, strict=True)):
+        half, in_half = halves[b % 2] - gram, of_halves[b % 2] - int(size)
+        for case, (_, ridges, fits), left_out in zip(cases, started, kept, strict=True):
+            others = Sample.of(moments, case.sets, halves[0] + halves[1] - gram, rows - int(size))
+            part = Sample.of(moments, case.sets, half, in_half)
+            overlap = held_out(part.regressions(), fits[1 - b % 2])
+            left_out.append(others.numbers(case.grid, ridges) | {"held_out": np.asarray(overlap)})
+    found = []
+    for case, (whole, ridges, fits), rest in zip(cases, started, kept, strict=True):
+        numbers = whole.numbers(case.grid, ridges) | {"held_out": np.asarray(held_out(*fits))}
+        left = {name: np.array([one[name] for one in rest]) for name in numbers}
+        points = whole.exact(case.grid)
+        shift = whole.risks_by_sizes(case.grid, ridges) if points.any() else None
+        for model in MODELS:
+            bias = (len(sizes) - 1) * (left[model].mean(axis=0) - numbers[model])
+            change = np.float64(0) if shift is None else shift[model]
+            numbers[model] = numbers[model] + np.where(points, change, -bias)
+            left[model] = left[model] + change
+        numbers["noise"], left["noise"] = noise, noise_left
+        found.append(Found(Prediction(numbers, left, _widened(case.sets)), whole, ridges))
+    return found
 
-    def fitted(half: Array) -> tuple[Array, Array]:
-        D = moments.weak.d + moments.strong.d
-        return regressions(unpack(half)[:D, :D], moments.weak.d)
 
-    fits, sample = [fitted(half) for half in halves], Sample.of(moments)
-    whole = sample.numbers(grid) | {"held_out": np.asarray(held_out(*fits))}
-    kept = []
-    for b, (gram, size) in enumerate(zip(moments.grams, moments.sizes, strict=True)):
-        overlap = held_out(fitted(halves[b % 2] - gram), fits[1 - b % 2])
-        rows = moments.rows - int(size)
-        others = Sample(moments, unpack((halves[0] + halves[1] - gram) / rows), rows)
-        kept.append(others.numbers(grid) | {"held_out": np.asarray(overlap)})
-    left_out = {name: np.array([numbers[name] for numbers in kept]) for name in whole}
-    points, shift = sample.exact(grid), sample.change_by_sizes(ridge.expected_risks, grid)
-    for model in MODELS:
-        bias = (blocks - 1) * (left_out[model].mean(axis=0) - whole[model])
-        whole[model] = whole[model] + np.where(points, shift[model], -bias)
-        left_out[model] = left_out[model] + shift[model]
-    if noise_variance is not None:
-        whole["noise"] = np.asarray(noise_variance)
-        left_out["noise"] = np.full(blocks, noise_variance)
-    else:  # of the replicates; NaN without any
-        squares, degrees = moments.noise_squares, moments.noise_degrees
-        with np.errstate(invalid="ignore"):
-            whole["noise"] = np.asarray(squares.sum() / degrees.sum())
-            left_out["noise"] = (squares.sum() - squares) / (degrees.sum() - degrees)
-    return Prediction(whole, left_out)
+def _widened(sets: FeatureSets) -> float:
+    """Factor for errors of estimation where a few rows decide.
+
+    A jackknife sees the tails that are in the rows, not those to come. So bands are widened by 7 %
+    for each unit of kurtosis above a Gaussian's: by simulation they then hold t with 4 degrees and
+    log-normal labels as often as Gaussian ones. Bounded labels, which classes are, have no tails.
+    """
+    if sets.weak.bounded:
+        return 1.0
+    kurtosis = max(features.kurtosis for features in sets)
+    return 1 + 0.07 * float(np.clip(np.nan_to_num(kurtosis, nan=3) - 3, 0, 15))
 
 
-def canonical_correlations(moments: Moments) -> Array:
-    """Sample canonical correlations of the retained features, in falling order."""
-    return np.asarray(np.minimum(linalg.svdvals(Sample.of(moments).whitened[0]), 1))
+def _noise(moments: Moments, given: float | None) -> tuple[Array, Array]:
+    """Label noise of all rows and without each block: given, or of the replicates; else NaN."""
+    if given is not None:
+        return np.asarray(given), np.full(len(moments.sizes), given)
+    squares, degrees = moments.noise_squares, moments.noise_degrees
+    with np.errstate(invalid="ignore"):
+        left_out = (squares.sum() - squares) / (degrees.sum() - degrees)
+        return np.asarray(squares.sum() / degrees.sum()), left_out
 
 
 def chance_correlation(d_w: int, d_s: int, rows: int) -> float:
@@ -159,14 +198,3 @@ def chance_correlation(d_w: int, d_s: int, rows: int) -> float:
     """
     a, b = d_w / rows, d_s / rows
     return 1.0 if a + b >= 1 else float(np.sqrt(a * (1 - b)) + np.sqrt(b * (1 - a)))
-
-
-def student_terms(moments: Moments, grid: Grid) -> StudentTerms:
-    """The student's error term by term at the grid's points; `unseen` contains the label noise.
-
-    Plug-in values where `theory.exact` does not apply.
-    """
-    sample = Sample.of(moments)
-    terms = sample.on_grid(exact.student_terms, ridge.student_terms, grid)
-    shift = sample.change_by_sizes(ridge.student_terms, grid)
-    return StudentTerms(**{name: terms[name] + shift[name] for name in terms})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -58,9 +58,10 @@ def rank_teachers(
     N: int,
     noise_variance: float | None = None,
     replicates: ArrayLike | None = None,
-    ridge: float = 0.0,
-    energy: float = 0.99,
+    ridge: Literal["tuned"] | float | Sequence[float] = "tuned",
+    energy: float = 1.0,
     classes: bool | None = None,
+    as_given: bool = False,
 ) -> Ranking:
     """Rank candidate teachers of one student by the student's expected risk.
 
@@ -68,7 +69,7 @@ def rank_teachers(
     ----------
     teachers : mapping of str to (M, width) matrix
         Weak features under the names of their teachers, at least two.
-    strong, labels, noise_variance, replicates, ridge, energy, classes
+    strong, labels, noise_variance, replicates, ridge, energy, classes, as_given
         As in `diagnose`.
     n, N : int
         Labels and pseudo-labels.
@@ -96,6 +97,7 @@ def rank_teachers(
             found[name] = diagnose(
                 weak, student, labels, n=n, N=N, noise_variance=noise_variance,
                 replicates=replicates, ridge=ridge, energy=energy, classes=classes,
+                as_given=as_given,
             )  # fmt: skip
         except ValueError as error:
             raise ValueError(f"Teacher {name}: {error}") from error
@@ -114,7 +116,8 @@ def rank_teachers(
             if probability <= SURE:
                 ties.append((name, following))
         bands = d.table().filter(regex="^(student|pgr|opr)").iloc[0]
-        measured = {"teacher": name, "d_w": d.d_w, "d_sw": d.correlation.estimate}
+        paper = d.ridgeless
+        measured = {"teacher": name, "d_w": paper.d_w, "d_sw": paper.correlation.estimate}
         rows.append(measured | dict(bands) | {"probability": probability})
     return Ranking(n, N, pd.DataFrame(rows), tuple(ties), {name: found[name] for name in order})
 
@@ -123,4 +126,6 @@ def _compare(better: Prediction, worse: Prediction) -> float:
     """Probability that the first student's risk is the lower."""
     parts = (better.whole, worse.whole), (better.left_out, worse.left_out)
     gaps = ({"noise": one["noise"], "gap": two["student"] - one["student"]} for one, two in parts)
-    return Prediction(*gaps).sign(lambda numbers: numbers["gap"][..., 0, 0])[0]
+    whole, left_out = gaps
+    found = Prediction(whole, left_out, better.widened)
+    return found.sign(lambda numbers: numbers["gap"][..., 0, 0])[0]

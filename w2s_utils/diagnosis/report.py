@@ -12,15 +12,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from w2s_utils._files import printable
 from w2s_utils.diagnosis import page, tables
 from w2s_utils.diagnosis.diagnose import Diagnosis
+from w2s_utils.diagnosis.prediction import COVERAGE
 from w2s_utils.diagnosis.ranking import SURE, Ranking
 from w2s_utils.diagnosis.tables import MISSING, aligned
 from w2s_utils.metrics import MODELS
 
 WIDTH = 80
+NAMES = {"weak": "the teacher", "student": "the student"} | {
+    model: f"the {model}" for model in ("baseline", "ceiling")
+}
 _SURE = f"{100 * SURE:.0f} %"
 
 
@@ -50,7 +55,7 @@ class Report:
         told = f"Teacher {self.teacher}, student {self.student}: {d.rows:,} rows"
         if d.classes is not None:
             told += printable(f", classes {', '.join(map(str, d.classes))}")
-        return f"{told}; ridge {d.ridge:g}, {100 * d.energy:g} % of the energy."
+        return f"{told}. {_models(d)}"
 
     @property
     def text(self) -> str:
@@ -60,9 +65,11 @@ class Report:
         lines += [*wrap(d.verdict.headline, WIDTH), *_bullets(d.verdict.reasons)]
         if d.warnings:
             lines += ["", "Warnings", *_bullets(d.warnings)]
-        lines += ["", "Measured", *aligned(tables.measured(d))]
+        lines += ["", "Measured", *aligned(tables.measured(d.ridgeless, d))]
         lines += ["", f"Predicted at N = {d.N[-1]:,}"]
         lines += aligned(tables.risks_by_n(d)) + aligned(tables.ratios_by_n(d))
+        if _varied(d):
+            lines += aligned(tables.ridges_by_n(d))
         lines += ["", f"Predicted at n = {d.n[middle]:,}", *aligned(tables.by_N(d, middle))]
         lines += ["", *wrap(_how_to_read(d), WIDTH)]
         if self.check is not None:
@@ -105,6 +112,7 @@ class Report:
             "</div>",
             page.table(tables.risks_by_n(d), at_N),
             page.table(tables.ratios_by_n(d), at_N),
+            page.table(tables.ridges_by_n(d), f"Ridges, N = {d.N[-1]:,}") if _varied(d) else "",
             page.table(tables.by_N(d, middle), f"At n = {d.n[middle]:,}"),
             f"<p class=soft>{escape(_how_to_read(d))}</p>",
         ]
@@ -119,8 +127,10 @@ class Report:
             ]
         body += [
             "<h2>Measured</h2>",
-            page.table(tables.measured(d), kind="words"),
-            f"<div class=plots>{figures.correlations(d)}{figures.spectra(d)}</div>",
+            page.table(tables.measured(d.ridgeless, d), kind="words"),
+            "<div class=plots>",
+            *(plot(d.ridgeless) for plot in (figures.correlations, figures.spectra)),
+            "</div>",
         ]
         return page.document(f"Will {self.teacher} help {self.student}?", body)
 
@@ -195,6 +205,24 @@ class RankingReport:
         return page.document(f"Which teacher for {self.student}?", body)
 
 
+def _varied(d: Diagnosis) -> bool:
+    """Whether the models have ridges that the heading does not name."""
+    return d.ridge == "tuned"
+
+
+def _models(d: Diagnosis) -> str:
+    """What the models are."""
+    columns = "an intercept, standardised columns" if d.intercept else "columns as given"
+    kept = (
+        "all directions" if d.energy == 1 else f"directions of {100 * d.energy:g} % of the energy"
+    )
+    if d.ridge == "tuned":
+        ridge = "each model at the ridge that is best for its labels"
+    else:
+        ridge = "ridge " + ", ".join(f"{value:g}" for value in dict.fromkeys(d.ridge))
+    return f"Models: {columns}, {kept}, {ridge}."
+
+
 def _risk_name(d: Diagnosis) -> str:
     unknown = d.noise_variance is None
     return "expected squared error against noisy labels" if unknown else "expected excess risk"
@@ -226,7 +254,23 @@ def _agreement(check: pd.DataFrame) -> str:
         told.append(f"{gained.median():.3f} of PGR where it is above 0")
     points = len(check[["n", "N"]].drop_duplicates())
     at = "Distance at the point" if points == 1 else f"Median distance over {points} points"
-    return f"{at}: {', '.join(told)}."
+    return f"{at}: {', '.join(told)}. {_beyond_both_errors(check)}"
+
+
+def _beyond_both_errors(check: pd.DataFrame) -> str:
+    """Where prediction and training differ by more than two of their errors together."""
+    risks = check[check["quantity"].isin(MODELS)]
+    predicted = (risks["high"] - risks["predicted"]) / stats.norm.ppf((1 + COVERAGE) / 2)
+    both = np.hypot(predicted, risks["standard_error"])
+    far = risks[(risks["measured"] - risks["predicted"]).abs() > 2 * both]
+    if far.empty:
+        return "No risk differs by more than two standard errors of both."
+    worst = far.iloc[int(np.argmax((far["measured"] / far["predicted"] - 1).abs()))]
+    return (
+        f"{len(far)} of {len(risks)} risks differ by more than two standard errors of both, most "
+        f"that of {NAMES[worst['quantity']]} at n = {worst['n']:,}, N = {worst['N']:,}: predicted "
+        f"{worst['predicted']:.4g}, measured {worst['measured']:.4g}."
+    )
 
 
 def _ranking_sentence(r: Ranking) -> str:
@@ -265,13 +309,21 @@ def _fields(d: Diagnosis) -> dict[str, Any]:
         return {name: getattr(d, name) for name in names}
 
     terms = {f"student_{name}": values.ravel() for name, values in vars(d.terms).items()}
+    used = {f"ridge_{name}": r.ravel() for name, r in zip(MODELS, d.ridges, strict=True)}
     wins = {"n": d.n, "over_teacher": d.beats_teacher, "over_baseline": d.beats_baseline}
     return {
         "w2s_utils": version("w2s_utils"),
-        **own("verdict", "warnings", "rows", "classes", "ridge", "energy", "d_w", "d_s"),
-        "correlation_dimension": d.correlation,
-        **own("chance_correlation", "residual_w", "residual_s", "noise_variance", "rho_w", "rho_s"),
-        **own("missed", "leaked"),
+        **own("verdict", "warnings", "rows", "classes", "intercept", "ridge", "energy"),
+        "explained": d.explained,
+        "signal": d.signal,
+        **{name: getattr(d.ridgeless, name) for name in ("d_w", "d_s")},
+        "correlation_dimension": d.ridgeless.correlation,
+        **own("noise_variance"),
+        **{
+            name: getattr(d.ridgeless, name)
+            for name in ("chance_correlation", "residual_w", "residual_s", "rho_w", "rho_s")
+        },
+        **{name: getattr(d.ridgeless, name) for name in ("missed", "leaked")},
         "leverage_w": d.weak.leverage,
         "leverage_s": d.strong.leverage,
         "inflation_w": d.weak.inflation,
@@ -279,8 +331,10 @@ def _fields(d: Diagnosis) -> dict[str, Any]:
         "risk_is": _risk_name(d),
         **own("best_n_pgr", "best_n_opr"),
         "student_wins_from_N": pd.DataFrame(wins),
-        "predictions": d.table().assign(**terms, exact=d.exact.ravel()),
-        **own("canonical_correlations", "spectrum_w", "spectrum_s"),
+        "predictions": d.table().assign(**terms, **used, exact=d.exact.ravel()),
+        "ridgeless": d.ridgeless.table(),
+        "canonical_correlations": d.ridgeless.canonical_correlations,
+        **own("spectrum_w", "spectrum_s"),
     }
 
 
@@ -298,6 +352,8 @@ def _plain(value: Any) -> Any:
         return _plain(fields)
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return _plain(value.item())
     if isinstance(value, (list, tuple, np.ndarray)):
         return [_plain(part) for part in value]
     if isinstance(value, np.generic):

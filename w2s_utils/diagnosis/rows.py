@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from scipy import stats
 
 from w2s_utils._validate import Array, real_array
 from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.directions import Radii
-from w2s_utils.measure.spectrum import moment_directions
+from w2s_utils.measure.spectrum import energy_dimension, moment_directions
 
 SPANNED = 1e-9  # share of a constant that features leave by rounding alone
+ENERGY = 0.99  # share that the leading directions carry, the paper's
+LEAST_ROWS = 3  # a direction
 SIZES = 40  # groups of rows of like size; a blocks' worth of rows at least has one each
 
 
@@ -27,19 +30,39 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class Cut:
+    """Directions that no model uses, though least squares sees them.
+
+    Attributes
+    ----------
+    count : int
+    explained : float
+        Share of the labels' variance that they explain, less what chance would; NaN where there
+        are too few rows to tell.
+    p_value : float
+        Of that share, if the labels ignored them.
+    """
+
+    count: int
+    explained: float
+    p_value: float
+
+
+@dataclass(frozen=True, eq=False)
 class FeatureSet:
-    """What is known of the weak or of the strong features.
+    """What is known of the weak or of the strong features, along their leading directions.
 
     Attributes
     ----------
     name : str
         "weak" or "strong".
     spectrum : (width,) ndarray
-        Eigenvalues of the uncentred second moment, in falling order.
+        Eigenvalues of the second moment, in falling order: that of the columns at mean 0 and
+        variance 1, or as they are given.
     d : int
-        Intrinsic dimension: retained directions. All models are fits on these.
+        Directions that the models are fits on.
     radii : Radii
-        Sizes of the inputs on the retained directions and the labels' residuals at these sizes, by
+        Sizes of the inputs on these directions and the labels' residuals at these sizes, by
         groups of rows. What Gaussian inputs vary by themselves is taken out.
     leverage : float
         `measure.leverage_excess`: label noise costs about 1 + leverage/n times the Gaussian value.
@@ -47,11 +70,16 @@ class FeatureSet:
     inflation : float
         `measure.noise_inflation` of the labels' residuals, 1 if these ignore the features, NaN if
         there are none. Predictions allow for it, too.
+    kurtosis : float
+        Mean fourth power of the residuals over the square of their mean square; 3 if Gaussian.
+    bounded : bool
+        Whether the labels are classes.
     constant : tuple of int and float
         Number of constant columns, and their share of the energy.
     intercept : float
-        Share of what the features leave of the labels that a constant would explain; 0 if they
-        span one.
+        Share of what the features leave of the labels that a constant would explain; 0 if the
+        models have one.
+    cut : Cut
     """
 
     name: str
@@ -60,8 +88,11 @@ class FeatureSet:
     radii: Radii
     leverage: float
     inflation: float
+    kurtosis: float
+    bounded: bool
     constant: tuple[int, float]
     intercept: float
+    cut: Cut
 
 
 def matrix_rows(X: Rows, name: str) -> int:
@@ -89,73 +120,129 @@ class Reader:
             mapped.madvise(mmap.MADV_DONTNEED)
         return X
 
-    def find_directions(self, labels: Labels, chunks: list[slice], energy: float) -> int:
-        """Find the directions that carry this share of the energy, and return their number."""
+    def find_directions(
+        self, labels: Labels, chunks: list[slice], energy: float, standard: bool
+    ) -> None:
+        """Find the directions that carry this share of the energy.
+
+        `standard`: of the columns at mean 0 and variance 1, else of the columns as they are given.
+        """
         if chunks == self.chunks:  # others would change the last digits of the sums
-            return len(self.means)
+            return
         rows, width = self.shape
         moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns))
-        sums = np.zeros(width)
+        sums, origin, power = np.zeros(width), np.zeros(width), 0.0
         low, high = np.full(width, np.inf), np.full(width, -np.inf)
         for chunk in chunks:
             X = self[chunk]
-            moment += X.T @ X
-            cross += X.T @ labels.rows(chunk)
-            sums += X.sum(axis=0)
             low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))
+            if standard:
+                if chunk.start == 0:  # a large mean would cost the digits of what varies
+                    origin = X.mean(axis=0)
+                X = X - origin
+            y = labels.rows(chunk)
+            moment += X.T @ X
+            cross += X.T @ y
+            sums += X.sum(axis=0)
+            power += np.sum(y**2) / rows
         constant = low == high
         if constant.all():
             raise ValueError(f"All columns of {self.name} are constant: there is nothing to learn.")
-        share = moment.diagonal()[constant].sum() / np.trace(moment)
+        share = moment.diagonal()[constant].sum() / np.trace(moment) if not standard else 0.0
         self.constant = int(constant.sum()), float(share)
-        self.spectrum, directions = moment_directions(moment / rows, energy)
-        kept = self.spectrum[: directions.shape[1]]
-        self.map = np.ascontiguousarray(directions / np.sqrt(kept))
+        self.origin, self.standard = origin, standard
+        unit, moment = np.ones(width), moment / rows
+        if standard:
+            mean = sums / rows
+            moment -= np.outer(mean, mean)
+            self.origin = origin + mean
+            unit = np.where(constant, 0.0, 1 / np.sqrt(np.where(constant, 1, moment.diagonal())))
+            moment *= unit * unit[:, None]
+            sums = np.zeros(width)
+        variances, directions = moment_directions(moment, 1)
+        varying = width - int(constant.sum()) if standard else width
+        self.spectrum = variances[:varying]
+        seen, most = directions.shape[1], rows // LEAST_ROWS if standard else width
+        d = min(seen if energy == 1 else energy_dimension(variances, energy), most)
+        leading = min(energy_dimension(variances, min(energy, ENERGY)), d)
+        self.cuts = sorted({leading, d})
+        kept = self.spectrum[:d]
+        self.map = np.ascontiguousarray(unit[:, None] * directions[:, :d] / np.sqrt(kept))
         self.fit = self.map.T @ cross / rows
         self.means: Array = sums @ self.map / rows
-        self.leverage, self.residual = np.empty((2, rows))
-        self.chunks = chunks
-        return len(kept)
+        along = (unit[:, None] * directions[:, d:]).T @ cross / rows
+        explained = np.sum(along**2 / self.spectrum[d:seen, None])
+        self.cut = _cut(seen - d, explained, power - np.sum(self.fit**2), rows - d - standard)
+        self.leverage, self.residual = np.empty((2, len(self.cuts), rows))
+        self.chunks, self.bounded = chunks, labels.classes is not None
 
     def whiten(self, X: Array, y: Array, rows: slice) -> Array:
         """Put what was read of these rows into coordinates along the directions."""
-        Z: Array = X @ self.map
-        self.leverage[rows] = np.einsum("ij,ij->i", Z, Z)
-        self.residual[rows] = np.sum((y - Z @ self.fit) ** 2, axis=1)
+        Z: Array = (X - self.origin if self.standard else X) @ self.map
+        for i, d in enumerate(self.cuts):
+            along = Z[:, :d]
+            self.leverage[i, rows] = np.einsum("ij,ij->i", along, along)
+            self.residual[i, rows] = np.sum((y - along @ self.fit[:d]) ** 2, axis=1)
         return Z
 
-    def summary(self, moment: Array, cross: Array, label_mean: Array) -> FeatureSet:
-        """What was found, given the second moments of the whitened rows, and with the labels."""
-        leverage, residual = self.leverage, self.residual
+    def summaries(self, moment: Array, cross: Array, label_mean: Array) -> tuple[FeatureSet, ...]:
+        """Find what is known of the leading directions, and of all that are used.
+
+        It takes the second moments of the whitened rows, and with the labels.
+        """
+        found = [
+            self._summary(i, moment[:d, :d], cross[:d], label_mean) for i, d in enumerate(self.cuts)
+        ]
+        return found[0], found[-1]
+
+    def _summary(self, i: int, moment: Array, cross: Array, label_mean: Array) -> FeatureSet:
+        leverage, residual, d = self.leverage[i], self.residual[i], len(moment)
         mean, total = leverage.mean(), residual.sum()
-        fit = np.linalg.solve(moment, np.column_stack([cross, self.means]))
-        # What is left of a constant, as its mean and its power, and the mean of what is of labels.
-        constant = 1 - self.means @ fit[:, -1]
-        missed = np.sum((label_mean - self.means @ fit[:, :-1]) ** 2)
-        unspanned = constant > SPANNED and total > 0
+        intercept = 0.0
+        if not self.standard:
+            means = self.means[:d]
+            fit = np.linalg.solve(moment, np.column_stack([cross, means]))
+            # What is left of a constant, as its mean and its power, and the mean of what is of
+            # labels.
+            constant = 1 - means @ fit[:, -1]
+            missed = np.sum((label_mean - means @ fit[:, :-1]) ** 2)
+            if constant > SPANNED and total > 0:
+                intercept = float(missed / (constant * residual.mean()))
         return FeatureSet(
             self.name,
             self.spectrum,
-            len(moment),
-            self._radii(),
+            d,
+            _radii(leverage, residual),
             leverage=float(leverage.var() / mean - 2),
             inflation=float(leverage @ residual / (mean * total)) if total > 0 else np.nan,
+            kurtosis=float(np.mean(residual**2) / residual.mean() ** 2) if total > 0 else np.nan,
+            bounded=self.bounded,
             constant=self.constant,
-            intercept=float(missed / (constant * residual.mean())) if unspanned else 0.0,
+            intercept=intercept,
+            cut=self.cut,
         )
 
-    def _radii(self) -> Radii:
-        leverage, residual = self.leverage, self.residual
-        rows, mean = len(leverage), leverage.mean()
-        # A row pulls the second moment and the fit towards itself: leave it out of both.
-        left = np.maximum(1 - leverage / rows, 1 / rows)
-        size, noise = leverage / left, residual / left
-        order = np.array_split(np.argsort(size), SIZES)
-        groups = np.array([size[part].mean() for part in order]) / size.mean()
-        # Gaussian inputs of equal size vary, too: shrink what is measured to Var(r^2).
-        spread, chance = size.var() / size.mean() ** 2, 2 / (mean * (1 - mean / rows))
-        variance = max((spread - chance) / (1 + chance), 0.0)
-        shrink = min(np.sqrt(variance / spread), 1 - 1e-3) if spread > 0 else 0.0
-        squared = 1 + shrink * (groups - 1)
-        power = np.array([noise[part].mean() for part in order]) if noise.any() else np.ones(SIZES)
-        return Radii(squared / squared.mean(), power / power.mean())
+
+def _cut(count: int, explained: float, left: float, rows: int) -> Cut:
+    """Judge what directions explain of what others leave of the labels, in so many free rows."""
+    if count == 0 or rows <= 2 * count or left <= 0:
+        return Cut(count, 0.0 if count == 0 else np.nan, np.nan)
+    ratio = explained / max(left - explained, np.finfo(float).tiny) * (rows - count) / count
+    beyond_chance = (explained - left * count / rows) / left
+    return Cut(count, float(beyond_chance), float(stats.f.sf(ratio, count, rows - count)))
+
+
+def _radii(leverage: Array, residual: Array) -> Radii:
+    rows, mean = len(leverage), leverage.mean()
+    # A row pulls the second moment and the fit towards itself: leave it out of both.
+    left = np.maximum(1 - leverage / rows, 1 / rows)
+    size, noise = leverage / left, residual / left
+    order = np.array_split(np.argsort(size), SIZES)
+    groups = np.array([size[part].mean() for part in order]) / size.mean()
+    # Gaussian inputs of equal size vary, too: shrink what is measured to Var(r^2).
+    spread, chance = size.var() / size.mean() ** 2, 2 / (mean * (1 - mean / rows))
+    variance = max((spread - chance) / (1 + chance), 0.0)
+    shrink = min(np.sqrt(variance / spread), 1 - 1e-3) if spread > 0 else 0.0
+    squared = 1 + shrink * (groups - 1)
+    power = np.array([noise[part].mean() for part in order]) if noise.any() else np.ones(SIZES)
+    return Radii(squared / squared.mean(), power / power.mean())

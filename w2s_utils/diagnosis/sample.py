@@ -2,48 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, stats
 
 from w2s_utils._validate import Array
-from w2s_utils.diagnosis.moments import Moments
+from w2s_utils.diagnosis.moments import FeatureSets, Moments
 from w2s_utils.diagnosis.rows import FeatureSet
 from w2s_utils.directions import EQUAL, Directions, Features
-from w2s_utils.measure.correlation import corrected
+from w2s_utils.measure.correlation import corrected, regressions
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import Geometry
 from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
+from w2s_utils.theory.ridge import Ridges
 
 GRADED = 1e4  # eigenvalues lose all digits where directions differ more in length, squared
-SEARCHED = 70  # N, when the theory of ridge is searched for a crossing
+LEAST_VARIANCE = 1e-12  # of whitened coordinates
+SEARCHED = 24  # N, when the theory of ridge is searched for a crossing
+RIDGELESS = (0.0, 0.0, 0.0, 0.0)
 MEASURED = ("d_sw", "rho_w", "rho_s", "missed", "leaked")
-Theory = Callable[..., Risks | StudentTerms]
+Penalty = Literal["tuned"] | tuple[float, float, float, float]
+ByExact = Callable[..., Risks | StudentTerms]
+Sizes = NDArray[np.int64]
+ByRidge = Callable[[Directions, Sizes, Sizes, Ridges], Risks | StudentTerms]
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Sample sizes that are predicted, and the ridge of all four models."""
+    """Sample sizes that are predicted, and the ridges of teacher, student, baseline and ceiling."""
 
     n: NDArray[np.int64]
     N: NDArray[np.int64]
-    ridge: float
+    ridge: Penalty
+    intercept: bool
+
+    @property
+    def free(self) -> tuple[Sizes, Sizes]:
+        """Sizes n and N, less the one that an intercept takes; as a column and a row."""
+        return self.n[:, None] - self.intercept, self.N - self.intercept
 
     def exact(self, d_w: int, d_s: int) -> NDArray[np.bool_]:
         """Points (n, N) to which `theory.exact` applies."""
-        enough_n, enough_N = self.n > max(d_w, d_s) + 1, self.N > d_s + 1  # noqa: SIM300
-        return (self.ridge == 0) & enough_n[:, None] & enough_N
+        n, N = self.free
+        return (self.ridge == RIDGELESS) & (n > max(d_w, d_s) + 1) & (d_s + 1 < N)
 
-    def finer(self, d_w: int, d_s: int) -> Grid:
+    def finer(self, d_w: int, d_s: int, leading: int) -> Grid:
         """Grid with more N, to search for the one at which the student overtakes a model."""
-        least = d_s + 2 if self.exact(d_w, d_s).all() else max(d_s // 10, 2)
-        more = np.geomspace(least, 1000 * d_s, SEARCHED).astype(np.int64)
+        least = d_s + 3 if self.exact(d_w, d_s).all() else max(leading // 10, 2)
+        more = np.geomspace(max(least, 4), 1000 * leading, SEARCHED).astype(np.int64)
         return replace(self, N=np.union1d(self.N, more))
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Probabilities that chance alone would show as much in these rows.
+
+    Attributes
+    ----------
+    weak, strong : float
+        As the features explain of the labels (an F test).
+    overlap : float
+        As the two sets share (Pillai's trace, by its normal limit).
+    """
+
+    weak: float
+    strong: float
+    overlap: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,52 +82,151 @@ class Sample:
 
     The labels act as the target: their noise is part of both rho and of all errors, which are sums
     over the label columns.
+
+    Attributes
+    ----------
+    sets : FeatureSets
+        The directions that count, of all rows.
+    moment : ndarray
+        Of weak and strong coordinates along them, and labels.
+    rows : int
+        Free ones.
     """
 
-    moments: Moments  # of all rows
+    sets: FeatureSets
     moment: Array
     rows: int
 
     @classmethod
-    def of(cls, moments: Moments) -> Sample:
-        """All rows."""
-        return cls(moments, moments.whole(), moments.rows)
+    def of(cls, moments: Moments, sets: FeatureSets, gram: Array, rows: int) -> Sample:
+        """From a packed product of so many rows."""
+        moment, free = moments.of(gram, rows)
+        d_w, D = moments.every.weak.d, moments.every.weak.d + moments.every.strong.d
+        if sets is not moments.every:
+            kept = np.r_[: sets.weak.d, d_w : d_w + sets.strong.d, D : len(moment)]
+            moment = moment[np.ix_(kept, kept)]
+        # A direction may have no variance at all in a part of the rows.
+        D = sets.weak.d + sets.strong.d
+        moment.flat[: D * len(moment) : len(moment) + 1] += LEAST_VARIANCE
+        return cls(sets, moment, free)
 
-    def numbers(self, grid: Grid) -> dict[str, Array]:
+    @property
+    def parts(self) -> tuple[slice, slice, slice]:
+        """Where the weak and the strong coordinates and the labels are."""
+        d_w, D = self.sets.weak.d, self.sets.weak.d + self.sets.strong.d
+        return slice(d_w), slice(d_w, D), slice(D, None)
+
+    def numbers(self, grid: Grid, ridges: Sequence[Ridges]) -> dict[str, Array]:
         """Numbers of a `Prediction` but for the held-out overlap and the label noise."""
         sample, found = self.geometry, self.geometry.corrected(self.rows)
         numbers = {name: getattr(found, name) for name in MEASURED} | {
+            "power": self.whitened[-1].sum(),
             "plug_in": sample.d_sw,
             "estimate": corrected(sample.d_sw, self.rows, sample.d_w, sample.d_s),
         }
-        errors = self.on_grid(exact.expected_risks, ridge.expected_risks, grid)
+        errors = self.on_grid(exact.expected_risks, _risks, grid, ridges)
+        if grid.intercept:
+            n, N = grid.n[:, None], grid.N
+            taught, misfit = errors["weak"] / n, self.misfit(grid, ridges) / N
+            errors = {
+                "weak": errors["weak"] + taught,
+                "student": errors["student"] + taught + misfit,
+                "baseline": errors["baseline"] * (1 + 1 / n),
+                "ceiling": errors["ceiling"] * (1 + 1 / (n + N)),
+            }
         return {name: np.asarray(value) for name, value in numbers.items()} | errors
+
+    def terms(self, grid: Grid, ridges: Sequence[Ridges]) -> StudentTerms:
+        """The student's error term by term; `unseen` contains the label noise.
+
+        Plug-in values where `theory.exact` does not apply.
+        """
+        found = self.on_grid(exact.student_terms, _terms, grid, ridges)
+        shift = self.change_by_sizes(_terms, grid, ridges)
+        terms = {name: found[name] + shift[name] for name in found}
+        if grid.intercept:  # the teacher's is inherited, the error of the student's own is reduced
+            taught = self.on_grid(exact.expected_risks, _risks, grid, ridges)["weak"]
+            terms["inherited"] = terms["inherited"] + taught / grid.n[:, None]
+            terms["reduced"] = terms["reduced"] + self.misfit(grid, ridges) / grid.N
+        return StudentTerms(**terms)
+
+    def misfit(self, grid: Grid, ridges: Sequence[Ridges]) -> Array:
+        """What the student does not fit of its teacher."""
+        pairs, free = zip(self.directions(False), ridges, strict=True), grid.free
+        fits = (
+            ridge.student_misfit(pair, *free, r.weak, r.student, strict=False) for pair, r in pairs
+        )
+        return np.asarray(sum(fits))
+
+    def teacher_variance(self, grid: Grid, ridges: Sequence[Ridges]) -> Array:
+        """The teacher's variance at each point."""
+        pairs, (n, N) = zip(self.directions(False), ridges, strict=True), grid.free
+        fits = (ridge.teacher_variance(pair, n + 0 * N, r.weak, False) for pair, r in pairs)
+        return np.asarray(sum(fits))
 
     def exact(self, grid: Grid) -> NDArray[np.bool_]:
         """Points of the grid to which `theory.exact` applies."""
-        return grid.exact(self.moments.weak.d, self.moments.strong.d)
+        return grid.exact(self.sets.weak.d, self.sets.strong.d)
 
-    def on_grid(self, by_exact: Theory, by_ridge: Theory, grid: Grid) -> dict[str, Array]:
+    def on_grid(
+        self, by_exact: ByExact, by_ridge: ByRidge, grid: Grid, ridges: Sequence[Ridges]
+    ) -> dict[str, Array]:
         """Apply `theory.exact`, corrected for optimism, where it applies, else `theory.ridge`."""
         points = self.exact(grid)
-        found = {} if points.all() else self.by_ridge(by_ridge, grid)
+        found = {} if points.all() else self.by_ridge(by_ridge, grid, ridges)
         if points.any():
             i, j = points.any(axis=1), points.any(axis=0)
+            n, N = grid.free
             geometry = self.geometry.corrected(self.rows)
-            for name, values in vars(by_exact(geometry, grid.n[i, None], grid.N[j])).items():
+            for name, values in vars(by_exact(geometry, n[i], N[j])).items():
                 found.setdefault(name, np.empty(points.shape))[np.ix_(i, j)] = values
         return found
 
-    def by_ridge(self, theory: Theory, grid: Grid, equal_sizes: bool = False) -> dict[str, Array]:
+    def by_ridge(
+        self, theory: ByRidge, grid: Grid, ridges: Sequence[Ridges], equal_sizes: bool = False
+    ) -> dict[str, Array]:
         """Apply a function of `theory.ridge` to the whole grid."""
-        fit = grid.n[:, None], grid.N, grid.ridge, grid.ridge
-        found = [vars(theory(pair, *fit, strict=False)) for pair in self.directions(equal_sizes)]
+        pairs = zip(self.directions(equal_sizes), ridges, strict=True)
+        found = [vars(theory(pair, *grid.free, of_column)) for pair, of_column in pairs]
         return {name: np.sum([one[name] for one in found], axis=0) for name in found[0]}
 
-    def change_by_sizes(self, theory: Theory, grid: Grid) -> dict[str, Array]:
+    def risks_by_sizes(self, grid: Grid, ridges: Sequence[Ridges]) -> dict[str, Array]:
+        """What unequal sizes of the inputs change of the errors by `theory.exact`."""
+        return self.change_by_sizes(_risks, grid, ridges)
+
+    @property
+    def signal(self) -> Signal:
+        """Whether there is anything to see."""
+        cross, weak, strong, power = self.whitened
+        (d_w, d_s), m = cross.shape, self.rows
+
+        def by_chance(fit: Array) -> float:
+            d, seen = len(fit), np.sum(fit**2)
+            left = max(power.sum() - seen, np.finfo(float).tiny)
+            return float(stats.f.sf(seen / left * (m - d) / d, d, m - d))
+
+        spread = np.sqrt(2 * d_w * d_s * (1 - d_w / m) * (1 - d_s / m))
+        overlap = float(stats.norm.sf((m * np.sum(cross**2) - d_w * d_s) / spread))
+        return Signal(by_chance(weak), by_chance(strong), overlap)
+
+    def regressions(self) -> tuple[Array, Array]:
+        """Coefficients of strong on weak and of weak on strong."""
+        w, s, _ = self.parts
+        return regressions(self.moment[: s.stop, : s.stop], w.stop)
+
+    @property
+    def canonical_correlations(self) -> Array:
+        """Sample canonical correlations, in falling order."""
+        return np.asarray(np.minimum(linalg.svdvals(self.whitened[0]), 1))
+
+    def change_by_sizes(
+        self, theory: ByRidge, grid: Grid, ridges: Sequence[Ridges]
+    ) -> dict[str, Array]:
         """What the sizes of the inputs change against inputs of equal size, for `theory.exact`."""
-        unequal, equal = (self.by_ridge(theory, grid, equal_sizes) for equal_sizes in (False, True))
         points = self.exact(grid)
+        unequal, equal = (
+            self.by_ridge(theory, grid, ridges, equal_sizes) for equal_sizes in (False, True)
+        )
         return {name: np.where(points, unequal[name] - equal[name], 0.0) for name in unequal}
 
     @cached_property
@@ -119,7 +248,7 @@ class Sample:
     @cached_property
     def whitened(self) -> tuple[Array, Array, Array, Array]:
         """Inner products (d_w, d_s) of orthonormal bases, labels along them, and their power."""
-        moment, (w, s, y) = self.moment, self.moments.parts
+        moment, (w, s, y) = self.moment, self.parts
         weak, strong = (np.linalg.cholesky(moment[part, part]) for part in (w, s))
         on_weak = linalg.solve_triangular(weak, np.hstack([moment[w, s], moment[w, y]]), lower=True)
         d_w, d_s = len(weak), len(strong)
@@ -130,9 +259,9 @@ class Sample:
 
     def directions(self, equal_sizes: bool) -> list[Directions]:
         """The pair along its principal directions, one for each label column."""
-        moment, (w, s, y), moments = self.moment, self.moments.parts, self.moments
+        moment, (w, s, y), sets = self.moment, self.parts, self.sets
         (variances_w, to_w), (variances_s, to_s) = self._principal
-        radii = (EQUAL, EQUAL) if equal_sizes else (moments.weak.radii, moments.strong.radii)
+        radii = (EQUAL, EQUAL) if equal_sizes else (sets.weak.radii, sets.strong.radii)
         cross = to_s.T @ moment[s, w] @ to_w
         targets = (to_w.T @ moment[w, y]).T, (to_s.T @ moment[s, y]).T
         return [
@@ -147,8 +276,8 @@ class Sample:
 
     @cached_property
     def _principal(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        w, s, _ = self.moments.parts
-        return self._along(w, self.moments.weak), self._along(s, self.moments.strong)
+        w, s, _ = self.parts
+        return self._along(w, self.sets.weak), self._along(s, self.sets.strong)
 
     def _along(self, part: slice, features: FeatureSet) -> tuple[Array, Array]:
         """Variances in this sample, and the map to whitened coordinates along their directions."""
@@ -160,3 +289,31 @@ class Sample:
         root = np.linalg.cholesky(moment, upper=True)
         left, singular, _ = np.linalg.svd(root * scale)
         return singular[::-1] ** 2, linalg.solve_triangular(root, left[:, ::-1])
+
+
+def choose_ridges(whole: Sample, halves: Sequence[Sample], grid: Grid) -> list[Ridges]:
+    """Ridges of the models at each point of the grid, for each label column.
+
+    What a sample makes its own losses too small by is of order 1/M: twice as much in half of the
+    rows. So the best ridge is sought on the losses moved away from the mean of the halves'.
+    """
+    pairs = whole.directions(False)
+    if grid.ridge != "tuned":
+        return [Ridges(*map(np.asarray, grid.ridge))] * len(pairs)
+
+    def best(pair: Directions, halves: Sequence[Directions]) -> Ridges:
+        def expect(loss: Callable[[Directions], Array]) -> Array:
+            return np.asarray(2 * loss(pair) - np.mean([loss(half) for half in halves], axis=0))
+
+        return ridge.best_ridges(pair, *grid.free, expect)
+
+    of_halves = zip(*(half.directions(False) for half in halves), strict=True)
+    return [best(pair, of_column) for pair, of_column in zip(pairs, of_halves, strict=True)]
+
+
+def _risks(pair: Directions, n: Sizes, N: Sizes, ridges: Ridges) -> Risks:
+    return ridge.risks_at_ridges(pair, n, N, ridges, strict=False)
+
+
+def _terms(pair: Directions, n: Sizes, N: Sizes, ridges: Ridges) -> StudentTerms:
+    return ridge.student_terms(pair, n, N, ridges.weak, ridges.student, strict=False)

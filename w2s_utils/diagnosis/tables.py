@@ -20,14 +20,19 @@ MISSING = "–"
 Table = list[list[str]]
 
 
-def measured(f: Forecast) -> Table:
-    """What was measured: name, value, remark."""
+def measured(f: Forecast, used: Forecast) -> Table:
+    """What was measured on the leading directions and on those used: name, value, remark."""
     c = f.correlation
     known = f.noise_variance is not None
     rows = [
         ["", "value", ""],
-        ["weak dimension d_w", f"{f.d_w}", f"of {len(f.spectrum_w)} columns"],
-        ["strong dimension d_s", f"{f.d_s}", f"of {len(f.spectrum_s)} columns"],
+        *([f"R^2 of labels, {name}", _interval(used.explained[name]),
+           f"all {features.d} directions" if used.energy == 1 else f"on {features.d} directions"]
+          for name, features in (("weak", used.weak), ("strong", used.strong))),
+        ["weak dimension d_w", f"{f.d_w}",
+         f"of {len(f.spectrum_w)} columns, {100 * f.energy:g} % energy"],
+        ["strong dimension d_s", f"{f.d_s}",
+         f"of {len(f.spectrum_s)} columns, {100 * f.energy:g} % energy"],
         ["overlap d_sw", _with_error(c.estimate, c.standard_error),
          f"raw {c.plug_in:.1f}; unrelated sets: {c.chance:.1f}"],
         ["top canonical correlation", f"{f.canonical_correlations[0]:.3f}",
@@ -35,12 +40,12 @@ def measured(f: Forecast) -> Table:
         ["rho_w + sigma^2", f"{f.residual_w}", "unexplained by weak features"],
         ["rho_s + sigma^2", f"{f.residual_s}", "unexplained by strong features"],
         ["label noise sigma^2", f"{f.noise_variance}", ""] if known else
-        ["label noise sigma^2", "unknown", "so rho is not known apart from it"],
+        ["label noise sigma^2", "unknown", "so rho is not known by itself"],
         *([["rho_w", f"{f.rho_w:.4g}", ""]] if known else []),
         ["bias 1: unseen", f"{max(float(f.terms.unseen[-1, -1]), 0):.4g}",
          f"not in strong: {'rho_s' if known else 'rho_s + sigma^2'}"],
         ["bias 2: missed", f"{f.missed}", "in strong, not in weak"],
-        ["bias 3: leaked", f"{f.leaked}", "in weak only; counts d_s/N times"],
+        ["bias 3: leaked", f"{f.leaked}", "only weak; counts d_s/N times"],
     ]  # fmt: skip
     return [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in rows]
 
@@ -61,6 +66,14 @@ def ratios_by_n(f: Forecast) -> Table:
         ratios = _interval(f.pgr[i, -1]), _interval(f.opr[i, -1])
         wins = _from(f.beats_teacher[i]), _from(f.beats_baseline[i])
         rows.append([f"{f.n[i]:,}", *ratios, *wins])
+    return rows
+
+
+def ridges_by_n(f: Forecast) -> Table:
+    """Ridges of the four models at the largest N for some n."""
+    rows = [["n", "ridge: teacher", "student", "baseline", "ceiling"]]
+    for i in few(len(f.n)):
+        rows.append([f"{f.n[i]:,}", *(f"{ridge[i, -1]:.2g}" for ridge in f.ridges)])
     return rows
 
 
@@ -161,7 +174,9 @@ def _half(band: Band, digits: int) -> str:
 
 def _interval(band: Band) -> str:
     value, low, high = map(float, (band.value, band.low, band.high))
-    return f"{value:.2f} ({low:.2f} to {high:.2f})" if np.isfinite(value) else MISSING
+    digits = 2 if max(abs(low), abs(high)) < 2 else 1
+    shown = (f"{number:.{digits}f}" for number in (value, low, high))
+    return "{} ({} to {})".format(*shown) if np.isfinite(value) else MISSING
 
 
 def _pair(row: Mapping[Any, float], digits: int) -> str:

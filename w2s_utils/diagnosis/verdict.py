@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.prediction import Band
+from w2s_utils.diagnosis.rows import LEAST_ROWS, FeatureSet
+from w2s_utils.diagnosis.sample import RIDGELESS
 
-Outcome = Literal["helps", "beats the teacher only", "does not help", "undecided"]
+Outcome = Literal["helps", "beats the teacher only", "does not help", "undecided", "no signal"]
 
 NOTABLE = 0.1  # relative error of a prediction that is worth a warning
 FEW_ROWS = 10  # per direction, below which corrections of order d/M are large
+FEW_TUNED = 4  # the same of tuned models, whose ridges weigh down most directions
+CHANCE = 1e-4  # a p-value above it is no signal
+HEAVY = 4.0  # kurtosis of the labels' residuals, from which on bands are doubtful
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,11 @@ class Verdict:
 
     Attributes
     ----------
-    outcome : {"helps", "beats the teacher only", "does not help", "undecided"}
+    outcome : {"helps", "beats the teacher only", "does not help", "undecided", "no signal"}
         "helps": at some n of the grid the student's expected risk is below those of the teacher and
         of the strong baseline, with the bands of both differences on one side of zero. "does not
-        help": the same with the teacher's risk the lower, at every n.
+        help": the same with the teacher's risk the lower, at every n. "no signal": one of
+        the feature sets explains no more of the labels than of labels in random order.
     headline : str
         One sentence.
     reasons : tuple of str
@@ -39,16 +45,53 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def judge(f: Forecast) -> Verdict:
-    """Verdict at the largest N."""
+def judge(f: Forecast, ridgeless: Forecast) -> Verdict:
+    """Verdict at the largest N, with that of the ridgeless models beside it."""
+    blind = [*_blind(f, ridgeless)]
+    if blind:
+        return Verdict(
+            "no signal", f"No signal: {blind[0]} Are the rows aligned?", tuple(blind[1:])
+        )
     N = int(f.N[-1])
-    over_teacher = f.gain[:, -1]
+    over_teacher, over_baseline = _gains(f)
+    outcome, said = compare(f.n, over_teacher, over_baseline)
+    reasons = [
+        *_balance(f, over_teacher), _overlap(ridgeless), *_too_few(f),
+        *_baseline(f, over_baseline), *_beside(f, ridgeless),
+    ]  # fmt: skip
+    how = {"tuned": ", each model at its best ridge,", RIDGELESS: " and no ridge"}
+    told = how.get(f.ridge, " at the given ridge")
+    return Verdict(
+        outcome, f"With N = {N:,} pseudo-labels{told} the student {said}.", tuple(reasons)
+    )
+
+
+def _gains(f: Forecast) -> tuple[Band, Band]:
+    """What the student gains on its teacher and on the baseline at the largest N."""
     over_baseline = f.prediction.band(
         lambda numbers: (numbers["baseline"] - numbers["student"])[..., -1]
     )
-    outcome, said = compare(f.n, over_teacher, over_baseline)
-    reasons = [*_balance(f, over_teacher), _overlap(f), *_too_few(f), *_baseline(f, over_baseline)]
-    return Verdict(outcome, f"With N = {N:,} pseudo-labels the student {said}.", tuple(reasons))
+    return f.gain[:, -1], over_baseline
+
+
+def _blind(f: Forecast, ridgeless: Forecast) -> Iterator[str]:
+    """What the labels look to the features as they would in random order."""
+    for name in ("weak", "strong"):
+        if min(getattr(f.signal, name), getattr(ridgeless.signal, name)) > CHANCE:
+            share = max(100 * float(f.explained[name].value), 0)
+            yield (
+                f"the {name} features explain {share:.1f} % of the labels' variance, which cannot "
+                "be told from chance."
+            )
+
+
+def _beside(f: Forecast, ridgeless: Forecast) -> Iterator[str]:
+    if f.ridge != RIDGELESS:
+        _, said = compare(f.n, *_gains(ridgeless))
+        yield (
+            f"Without ridge, on the {ridgeless.d_w} weak and {ridgeless.d_s} strong directions of "
+            f"{100 * ridgeless.energy:g} % of the energy, the student {said}."
+        )
 
 
 def compare(n: NDArray[np.int64], over_teacher: Band, over_baseline: Band) -> tuple[Outcome, str]:
@@ -88,8 +131,8 @@ def _balance(f: Forecast, gain: Band) -> Iterator[str]:
     known = np.flatnonzero(np.isfinite(gain.value))
     if len(known):
         i = known[np.argmax(gain.value[known])]
-        bias = float(f.terms.bias[i, -1]) - f.geometry.rho_w
-        variance = float(f.risk["weak"].value[i, -1]) - f.geometry.rho_w
+        variance = float(f.teacher_variance[i, -1])
+        bias = float(f.terms.bias[i, -1]) - (float(f.risk["weak"].value[i, -1]) - variance)
         removed = variance - float(f.terms.variance[i, -1])
         kind = "Variance dominated" if removed > abs(bias) else "Bias dominated"
         change = f"adds {bias:.3g} of bias" if bias >= 0 else f"also removes {-bias:.3g} of bias"
@@ -110,11 +153,12 @@ def _overlap(f: Forecast) -> str:
 
 
 def _too_few(f: Forecast) -> Iterator[str]:
-    spare = f.N[-1] - f.soft_s[-1] - 1
-    kept = f.soft_s[-1] / spare if spare > 0 else np.inf
+    soft = float(f.soft_s[0, -1])
+    spare = f.N[-1] - soft - 1
+    kept = soft / spare if spare > 0 else np.inf
     if kept >= 0.25:
         yield (
-            f"N is too small: with {f.N[-1]:,} pseudo-labels for {f.soft_s[-1]:.0f} student "
+            f"N is too small: with {f.N[-1]:,} pseudo-labels for {soft:.0f} student "
             f"dimensions the student keeps {'all' if kept >= 1 else f'{100 * kept:.0f} %'} of the "
             "noise outside its features."
         )
@@ -130,21 +174,71 @@ def _baseline(f: Forecast, gain: Band) -> Iterator[str]:
         )
 
 
-def warn(f: Forecast) -> tuple[str, ...]:
+def warn(f: Forecast, ridgeless: Forecast) -> tuple[str, ...]:
     """Why the prediction may be off, the most serious first."""
-    doubts = _few_rows, _near_threshold, _tails, _noise, _doubtful_overlap, _wide, _constants
-    return tuple(said for doubt in doubts for said in doubt(f))
+    doubts = (
+        _like_classes, _cut_off, _few_rows, _near_threshold, _few_labels, _tails, _heavy_labels,
+        _noise, _wide, _constants,
+    )  # fmt: skip
+    said = [sentence for doubt in doubts for sentence in doubt(f)]
+    return (*said, *_doubtful_overlap(ridgeless))
+
+
+def _like_classes(f: Forecast) -> Iterator[str]:
+    if f.whole_numbers:
+        yield (
+            f"The labels are {f.whole_numbers} whole numbers and were taken for amounts; if they "
+            "are classes, say so (--classes, classes=True)."
+        )
+
+
+def _few_labels(f: Forecast) -> Iterator[str]:
+    few = f.n[f.n <= max(f.d_w, f.d_s)]
+    if f.ridge == "tuned" and len(few):
+        yield (
+            f"n = {_list(few)} is no more than the {f.d_w} weak or {f.d_s} strong directions: "
+            "cross-validation then misses the best ridge now and then, and teacher and baseline "
+            "are worse on average than predicted."
+        )
+
+
+def _cut_off(f: Forecast) -> Iterator[str]:
+    for features in (f.weak, f.strong):
+        cut, name = features.cut, features.name
+        if cut.count and f.energy == 1:
+            yield (
+                f"Of {features.d + cut.count} {name} directions the leading {features.d} are used: "
+                f"{f.rows:,} rows are {LEAST_ROWS} a direction. Models on all columns may do "
+                "better; give more rows."
+            )
+        if cut.p_value < 1e-3 and cut.explained > 0.01:
+            yield (
+                f"The {cut.count} {name} directions that are cut off explain "
+                f"{100 * cut.explained:.0f} % of what the others leave of the labels"
+                f"{': keep all energy' if f.energy < 1 else ''}."
+            )
+
+
+def _heavy_labels(f: Forecast) -> Iterator[str]:
+    heaviest: FeatureSet = max((f.weak, f.strong), key=lambda features: features.kurtosis)
+    if heaviest.kurtosis > HEAVY and not heaviest.bounded:
+        yield (
+            f"Heavy-tailed labels: what the {heaviest.name} features leave of them has kurtosis "
+            f"{heaviest.kurtosis:.1f} (Gaussian: 3), so a few rows decide. Bands are widened, and "
+            "may still be too narrow."
+        )
 
 
 def _few_rows(f: Forecast) -> Iterator[str]:
+    least = FEW_TUNED if f.ridge == "tuned" else FEW_ROWS
     few = [
         f"{features.d} {features.name} directions"
         for features in (f.weak, f.strong)
-        if f.rows < FEW_ROWS * features.d
+        if f.rows < least * features.d
     ]
     if few:
         yield (
-            f"Too few rows: {f.rows:,} for {' and '.join(few)}, below {FEW_ROWS} a direction; what "
+            f"Too few rows: {f.rows:,} for {' and '.join(few)}, below {least} a direction; what "
             "is corrected for is large, and so is what is left of it."
         )
 
@@ -156,13 +250,13 @@ def _near_threshold(f: Forecast) -> Iterator[str]:
         (f.d_s, "d_s", f.N, "N", "the student"),
     ):
         near = (sizes > 0.8 * size) & (sizes < 1.25 * size + 2)
-        if f.ridge == 0 and near.any():
+        if f.ridge == RIDGELESS and near.any():
             yield (
                 f"{letter} = {_list(sizes[near])} is near {name} = {size}, where rare training "
                 f"sets dominate the error of {models}."
             )
     below = ~f.exact
-    if f.ridge == 0 and below.any():
+    if f.ridge == RIDGELESS and below.any():
         yield (
             "Below the interpolation threshold the exact theory does not apply: "
             f"{below.sum()} of {below.size} points are predicted by the asymptotic theory of "
@@ -176,8 +270,9 @@ def _tails(f: Forecast) -> Iterator[str]:
     for features, letter, size in ((f.weak, "n", int(f.n[0])), (f.strong, "N", int(f.N[0]))):
         excess = features.leverage
         if abs(excess) > NOTABLE * size:
+            kind = "Heavy tails" if excess > 0 else "Light tails"
             yield (
-                f"Heavy tails: the {features.name} features have a leverage excess of {excess:.0f},"
+                f"{kind}: the {features.name} features have a leverage excess of {excess:.0f},"
                 f" which at {letter} = {size:,} changes the cost of noise by about "
                 f"{100 * excess / size:+.0f} %, which is allowed for only roughly; trust {letter} "
                 f"above {int(np.ceil(abs(excess) / NOTABLE)):,}."
@@ -202,7 +297,7 @@ def _doubtful_overlap(f: Forecast) -> Iterator[str]:
     if c.estimate < 2 * c.standard_error:
         yield (
             f"The overlap d_sw = {c.estimate:.2f} ± {c.standard_error:.2f} cannot be told from "
-            "chance."
+            "chance: are the rows of the two sets aligned?"
         )
     # The held-out value shares the estimate's rows: its own error bounds that of the difference.
     gap = abs(c.estimate - c.held_out)
@@ -230,11 +325,11 @@ def _constants(f: Forecast) -> Iterator[str]:
             yield (
                 f"The {features.name} features hold no constant, and one would explain "
                 f"{100 * min(features.intercept, 1):.0f} % of what they leave of the labels: "
-                "centre the labels, or give both feature sets a column of ones."
+                "let models have an intercept, or give both feature sets a column of ones."
             )
     for features in sets:
         count, share = features.constant
-        if count > 1 or share > 0.5:
+        if not f.intercept and (count > 1 or share > 0.5):
             yield (
                 f"{count} column(s) of {features.name} are constant and carry {100 * share:.0f} % "
                 "of its energy: they span one direction at most, and push others out of the "

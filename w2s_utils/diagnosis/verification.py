@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -13,8 +14,10 @@ from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.rows import FeatureSet, Rows
 from w2s_utils.measure.spectrum import eigen_directions, energy_directions
 from w2s_utils.metrics import MODELS, Risks, mean, opr, pgr
-from w2s_utils.probes import probe_sweep, risks_at
+from w2s_utils.probes import Ridge, probe_sweep, risks_at
 from w2s_utils.splits import Splits
+
+LONG = 1e3
 
 
 def verify(
@@ -31,16 +34,18 @@ def verify(
     Rows that the diagnosis has not seen test its bands; those that it has seen do not, since what
     chance made of them is in the prediction and in the measurement.
 
-    The four models are fitted and tested as in `probes.probe_sweep`, with the ridge and on the
-    retained directions of the diagnosis. A fifth of the rows is the test set of a trial.
+    The four models are fitted and tested as in `probes.probe_sweep`. A diagnosis of tuned models is
+    measured with models as people run them: all columns, brought to mean 0 and variance 1, an
+    intercept, and each model's ridge by generalized cross-validation on the labels that it sees.
+    One of given ridges is measured with these, on as many directions as it used. A fifth of the
+    rows is the test set of a trial.
 
     Parameters
     ----------
     diagnosis : Diagnosis
         Made by `diagnose` from the same three arrays, or from other rows of the same population.
     weak, strong, labels
-        As in `diagnose`; they are held in memory as float64. Of each set the leading directions of
-        these rows are kept, as many as in the diagnosis.
+        As in `diagnose`; they are held in memory as float64.
     trials : int
         Number of splits, at least two.
     seed : int
@@ -81,13 +86,20 @@ def verify(
             f"No point of the grid fits into {len(y)} rows beside {test_size} test rows; "
             f"the least is n = {diagnosis.n[0]}, N = {diagnosis.N[0]}."
         )
+    ridge: Ridge
+    if diagnosis.ridge == "tuned":
+        ridge = "tuned"
+    else:
+        ridge, *others = set(diagnosis.ridge)
+        if others:
+            raise ValueError("Models of different ridges cannot be trained here: give one ridge.")
     W, S = (
-        _retained(X, features, diagnosis.energy)
+        _columns(real_array(X[:], features.name, 2), features, diagnosis)
         for X, features in ((weak, diagnosis.weak), (strong, diagnosis.strong))
     )
     splits = Splits(trials, test_size, seed)
     frames = [
-        probe_sweep(W, S, {0: lambda _, y=column: y}, column, points, splits, diagnosis.ridge)  # type: ignore[misc]
+        probe_sweep(W, S, {0: lambda _, y=column: y}, column, points, splits, ridge)  # type: ignore[misc]
         for column in y.T
     ]
     noise = diagnosis.noise_variance
@@ -107,13 +119,19 @@ def verify(
     return pd.DataFrame(rows, columns=header)
 
 
-def _retained(X: Rows, known: FeatureSet, energy: float) -> Array:
-    """Features along the retained directions, of their own variances."""
-    every, name = real_array(X[:], known.name, 2), known.name
-    _, directions = (
-        energy_directions(every, 1, name) if energy == 1 else eigen_directions(every, name)
-    )
-    if directions.shape[1] < known.d:
-        raise ValueError(f"{name} has {directions.shape[1]} columns, fewer than were diagnosed.")
-    kept: Array = every @ directions[:, : known.d]
+def _columns(X: Array, known: FeatureSet, diagnosis: Diagnosis) -> Array:
+    """Features as the models of the diagnosis have them."""
+    if diagnosis.intercept:
+        spread = X.std(axis=0)
+        X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    if X.shape[1] < known.d:
+        raise ValueError(f"{known.name} has {X.shape[1]} columns, fewer than were diagnosed.")
+    if diagnosis.ridge == "tuned":
+        return X
+    every = diagnosis.energy == 1
+    name = known.name
+    _, directions = energy_directions(X, 1, name) if every else eigen_directions(X, name)
+    kept: Array = X @ directions[:, : known.d]
+    if diagnosis.intercept:  # so long a column of ones that no ridge reaches its weight
+        kept = np.column_stack([kept, np.full(len(X), LONG)])
     return kept

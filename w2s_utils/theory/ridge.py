@@ -8,7 +8,9 @@ interpolation threshold the results are those of `theory.exact`. Chapter 6 of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -198,13 +200,18 @@ def expected_risks(
     alpha_s: ArrayLike,
     finite_size: bool = True,
     strict: bool = True,
+    *,
+    alpha_b: ArrayLike | None = None,
+    alpha_c: ArrayLike | None = None,
 ) -> Risks:
     r"""Expected excess risks of teacher, student, baseline and ceiling on fresh inputs.
 
     Parameters
     ----------
     directions, n, N, alpha_w, alpha_s, finite_size, strict
-        As in `student_terms`. The three strong models share `alpha_s`.
+        As in `student_terms`.
+    alpha_b, alpha_c : array_like, optional
+        Ridge of the baseline and of the ceiling; `alpha_s` by default.
 
     Returns
     -------
@@ -236,17 +243,32 @@ def expected_risks(
     """
     weak, strong, sigma2 = directions.weak, directions.strong, directions.noise_variance
     n, N = np.asarray(n), np.asarray(N)
+    alpha_b, alpha_c = (alpha_s if alpha is None else alpha for alpha in (alpha_b, alpha_c))
     how = finite_size, strict
     return Risks.of(
         _single(weak, sigma2, _fit(weak, n, alpha_w, "n", "alpha_w", *how)),
         student_terms(directions, n, N, alpha_w, alpha_s, *how).total,
-        _single(strong, sigma2, _fit(strong, n, alpha_s, "n", "alpha_s", *how)),
-        _single(strong, sigma2, _fit(strong, n + N, alpha_s, "n + N", "alpha_s", *how)),
+        _single(strong, sigma2, _fit(strong, n, alpha_b, "n", "alpha_b", *how)),
+        _single(strong, sigma2, _fit(strong, n + N, alpha_c, "n + N", "alpha_c", *how)),
     )
 
 
-def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:
-    r"""Expected excess risks when each model's ridge is the best for the labels that it sees.
+class Ridges(NamedTuple):
+    """Penalties of the four models, in squared units of the features; arrays that broadcast."""
+
+    weak: Array
+    student: Array
+    baseline: Array
+    ceiling: Array
+
+
+def best_ridges(
+    directions: Directions,
+    n: ArrayLike,
+    N: ArrayLike,
+    expect: Callable[[Callable[[Directions], Array]], Array] | None = None,
+) -> Ridges:
+    r"""Each model's best ridge for the labels that it sees.
 
     Parameters
     ----------
@@ -254,11 +276,14 @@ def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:
         As from `GaussianPair.along`.
     n, N : array_like of int
         Labelled and pseudo-labelled samples, broadcast.
+    expect : callable, optional
+        Maps a function of directions to its value for the population. By default that is the value
+        at `directions`; where these are of a sample, its optimism can be taken off here.
 
     Returns
     -------
-    Risks
-        Arrays of the broadcast shape, in squared units of the target.
+    Ridges
+        Arrays of the broadcast shape.
 
     Raises
     ------
@@ -272,28 +297,90 @@ def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:
     `probes.fit_tuned`, aims at the same ridges without knowing the risks. The path of ridges
     is that of `probes.fit_tuned`.
     """
-    weak, strong, sigma2 = directions.weak, directions.strong, directions.noise_variance
     n, N = np.broadcast_arrays(sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero"))
+    at = expect or (lambda function: function(directions))
+    of_w, of_s = (
+        np.asarray(_ridge_path.RIDGES * features.spectrum.sum())
+        for features in (directions.weak, directions.strong)
+    )
 
-    def path(features: Features) -> Array:
-        return np.asarray(_ridge_path.RIDGES * features.spectrum.sum())
+    def least(which: str, m: Array, path: Array) -> Array:
+        def risk(pair: Directions) -> Array:
+            features: Features = getattr(pair, which)
+            fit = _fit(features, m[..., None], path, "m", "ridge", True, False)
+            return _single(features, pair.noise_variance, fit)
 
-    def least(features: Features, m: Array) -> tuple[Array, Array]:
-        """Risk at the best ridge, and that ridge."""
+        return _ridge_path.least(at(risk), path)
 
-        def risk(ridge: Array, m: Array, strict: bool) -> Array:
-            return _single(features, sigma2, _fit(features, m, ridge, "m", "ridge", True, strict))
+    alpha_w = least("weak", n, of_w)
 
-        ridges = path(features)
-        ridge = _ridge_path.least(risk(ridges, m[..., None], False), ridges)
-        return risk(ridge, m, True), ridge
+    def misfit(pair: Directions) -> Array:
+        fits = n[..., None], N[..., None], alpha_w[..., None], of_s
+        return student_misfit(pair, *fits, strict=False)
 
-    teacher, alpha_w = least(weak, n)
-    ridges = path(strong)
-    of_n, of_N, of_w = n[..., None], N[..., None], alpha_w[..., None]
-    misfit = student_misfit(directions, of_n, of_N, of_w, ridges, strict=False)
-    student = student_terms(directions, n, N, alpha_w, _ridge_path.least(misfit, ridges)).total
-    return Risks(teacher, student, least(strong, n)[0], least(strong, n + N)[0])
+    alpha_s = _ridge_path.least(at(misfit), of_s)
+    return Ridges(alpha_w, alpha_s, least("strong", n, of_s), least("strong", n + N, of_s))
+
+
+def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:
+    """Expected excess risks at the `best_ridges`.
+
+    Parameters
+    ----------
+    directions, n, N
+        As in `best_ridges`.
+
+    Returns
+    -------
+    Risks
+        Arrays of the broadcast shape, in squared units of the target.
+
+    Raises
+    ------
+    ValueError
+        As `best_ridges`.
+    """
+    best = best_ridges(directions, n, N)
+    return risks_at_ridges(directions, n, N, best)
+
+
+def risks_at_ridges(
+    directions: Directions, n: ArrayLike, N: ArrayLike, ridges: Ridges, strict: bool = True
+) -> Risks:
+    """`expected_risks` with a ridge for each model."""
+    return expected_risks(
+        directions,
+        n,
+        N,
+        ridges.weak,
+        ridges.student,
+        strict=strict,
+        alpha_b=ridges.baseline,
+        alpha_c=ridges.ceiling,
+    )
+
+
+def teacher_variance(
+    directions: Directions, n: ArrayLike, alpha_w: ArrayLike, strict: bool = True
+) -> Array:
+    """Part of the teacher's expected risk that is the variance of its answers.
+
+    Parameters
+    ----------
+    directions, n, alpha_w, strict
+        As in `student_terms`.
+
+    Returns
+    -------
+    ndarray
+        Of the broadcast shape, in squared units of the target.
+
+    Raises
+    ------
+    ValueError
+        As in `student_terms`.
+    """
+    return _pseudo_labels(directions, n, alpha_w, True, strict).variance
 
 
 @dataclass(frozen=True)
