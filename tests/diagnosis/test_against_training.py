@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from tests.diagnosis.pairs import PAIRS, truth
+from tests.known import overlapping_pair, sample
 from w2s_utils.diagnosis import diagnose
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
 from w2s_utils.diagnosis.prediction import Case, predict
 from w2s_utils.diagnosis.sample import Grid, Sample
 from w2s_utils.diagnosis.verdict import CHANCE, HEAVY
-from w2s_utils.metrics import MODELS
+from w2s_utils.metrics import MODELS, mean
 
 # With fewer labels than columns generalized cross-validation fails in some trials, and these
 # decide the mean: 12 % of the baseline's error here.
@@ -58,6 +59,30 @@ def test_risks_and_opr_are_those_of_trained_models(judged):
         gap = abs(opr - measured["opr"].value)
         assert gap < 0.05 + 2 * measured["opr"].standard_error or name == UNLUCKY, name
     assert "cross-validation then misses the best ridge" in " ".join(judged[UNLUCKY][0].warnings)
+
+
+def test_what_an_intercept_costs():
+    """Ridgeless fits of few rows, where it is a few per cent, against least squares."""
+    pair, n, N = overlapping_pair(), 24, 30
+    d = diagnose(*sample(pair, 60_000, 0), n=n, N=N, ridge=0)
+    errors = {model: [] for model in MODELS}
+    for seed in range(4000):
+        W, S, y = sample(pair, n + N, 10 + seed)
+        W, S = (np.column_stack([np.ones(n + N), X]) for X in (W, S))
+        weak = np.linalg.lstsq(W[:n], y[:n])[0]
+        fits = {
+            "weak": weak,
+            "student": np.linalg.lstsq(S[n:], W[n:] @ weak)[0],
+            "baseline": np.linalg.lstsq(S[:n], y[:n])[0],
+            "ceiling": np.linalg.lstsq(S, y)[0],
+        }
+        for model, fit in fits.items():
+            basis = pair.weak_basis if model == "weak" else pair.strong_basis
+            off = basis @ fit[1:] - pair.target
+            errors[model].append(fit[0] ** 2 + off @ off + pair.noise_variance)
+    for model, found in errors.items():
+        measured, predicted = mean(found), d.risk[model].value[0, 0]
+        assert abs(measured.value - predicted) < 0.015 * predicted + 4 * measured.standard_error
 
 
 def rows(M, seed, noise=lambda rng, M: rng.standard_normal(M)):

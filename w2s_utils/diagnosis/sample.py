@@ -152,17 +152,18 @@ class Sample:
 
     def misfit(self, grid: Grid, ridges: Sequence[Ridges]) -> Array:
         """What the student does not fit of its teacher."""
-        pairs, free = zip(self.directions(False), ridges, strict=True), grid.free
+        pairs, free = zip(self.pairs, ridges, strict=True), grid.free
         fits = (
             ridge.student_misfit(pair, *free, r.weak, r.student, strict=False) for pair, r in pairs
         )
         return np.asarray(sum(fits))
 
     def teacher_variance(self, grid: Grid, ridges: Sequence[Ridges]) -> Array:
-        """The teacher's variance at each point."""
-        pairs, (n, N) = zip(self.directions(False), ridges, strict=True), grid.free
+        """The teacher's variance at each point, that of its intercept with it."""
+        pairs, (n, N) = zip(self.pairs, ridges, strict=True), grid.free
         fits = (ridge.teacher_variance(pair, n + 0 * N, r.weak, False) for pair, r in pairs)
-        return np.asarray(sum(fits))
+        taught = self.on_grid(exact.expected_risks, _risks, grid, ridges)["weak"]
+        return np.asarray(sum(fits) + grid.intercept * taught / grid.n[:, None])
 
     def exact(self, grid: Grid) -> NDArray[np.bool_]:
         """Points of the grid to which `theory.exact` applies."""
@@ -186,7 +187,8 @@ class Sample:
         self, theory: ByRidge, grid: Grid, ridges: Sequence[Ridges], equal_sizes: bool = False
     ) -> dict[str, Array]:
         """Apply a function of `theory.ridge` to the whole grid."""
-        pairs = zip(self.directions(equal_sizes), ridges, strict=True)
+        every = map(_of_equal_sizes, self.pairs) if equal_sizes else self.pairs
+        pairs = zip(every, ridges, strict=True)
         found = [vars(theory(pair, *grid.free, of_column)) for pair, of_column in pairs]
         return {name: np.sum([one[name] for one in found], axis=0) for name in found[0]}
 
@@ -257,18 +259,18 @@ class Sample:
         )
         return on_strong[:, :d_w].T, on_weak[:, d_s:], on_strong[:, d_w:], moment.diagonal()[y]
 
-    def directions(self, equal_sizes: bool) -> list[Directions]:
+    @cached_property
+    def pairs(self) -> list[Directions]:
         """The pair along its principal directions, one for each label column."""
         moment, (w, s, y), sets = self.moment, self.parts, self.sets
         (variances_w, to_w), (variances_s, to_s) = self._principal
-        radii = (EQUAL, EQUAL) if equal_sizes else (sets.weak.radii, sets.strong.radii)
         cross = to_s.T @ moment[s, w] @ to_w
         targets = (to_w.T @ moment[w, y]).T, (to_s.T @ moment[s, y]).T
         return [
             Directions(
                 cross,
-                Features(b_w, max(p - b_w @ b_w, 0.0), variances_w, radii[0]),
-                Features(b_s, max(p - b_s @ b_s, 0.0), variances_s, radii[1]),
+                Features(b_w, max(p - b_w @ b_w, 0.0), variances_w, sets.weak.radii),
+                Features(b_s, max(p - b_s @ b_s, 0.0), variances_s, sets.strong.radii),
                 0.0,
             )
             for b_w, b_s, p in zip(*targets, moment.diagonal()[y], strict=True)
@@ -297,7 +299,7 @@ def choose_ridges(whole: Sample, halves: Sequence[Sample], grid: Grid) -> list[R
     What a sample makes its own losses too small by is of order 1/M: twice as much in half of the
     rows. So the best ridge is sought on the losses moved away from the mean of the halves'.
     """
-    pairs = whole.directions(False)
+    pairs = whole.pairs
     if grid.ridge != "tuned":
         return [Ridges(*map(np.asarray, grid.ridge))] * len(pairs)
 
@@ -307,8 +309,13 @@ def choose_ridges(whole: Sample, halves: Sequence[Sample], grid: Grid) -> list[R
 
         return ridge.best_ridges(pair, *grid.free, expect)
 
-    of_halves = zip(*(half.directions(False) for half in halves), strict=True)
+    of_halves = zip(*(half.pairs for half in halves), strict=True)
     return [best(pair, of_column) for pair, of_column in zip(pairs, of_halves, strict=True)]
+
+
+def _of_equal_sizes(pair: Directions) -> Directions:
+    weak, strong = (replace(features, radii=EQUAL) for features in (pair.weak, pair.strong))
+    return replace(pair, weak=weak, strong=strong)
 
 
 def _risks(pair: Directions, n: Sizes, N: Sizes, ridges: Ridges) -> Risks:
