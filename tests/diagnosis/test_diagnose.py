@@ -261,6 +261,27 @@ def test_what_makes_a_prediction_doubtful_is_said():
     assert "2 column(s) of weak are constant and carry" in warned(wide, S, y, energy=0.99999)
 
 
+def test_what_is_cut_off_is_asked_for_labels_and_for_what_the_teacher_says():
+    """Two small columns: they hold label, or what the teacher says, or neither."""
+    rng = np.random.default_rng(5)
+    Z = rng.standard_normal((3000, 12))
+    S = np.column_stack([Z[:, :8], 0.05 * Z[:, 8:10]])
+    pairs = {
+        "labels": (Z[:, :6], Z[:, 0] + Z[:, 8] + rng.standard_normal(3000)),
+        "answers": (np.column_stack([Z[:, :6], Z[:, 8]]), Z[:, 0] + Z[:, 8] / 4 - Z[:, 11]),
+        "neither": (Z[:, :6], Z[:, 0] + Z[:, 11]),
+    }
+    said = {
+        name: " ".join(diagnose(W, S, y, n=[60], N=[300], energy=0.99).warnings)
+        for name, (W, y) in pairs.items()
+    }
+    assert "2 strong directions that are cut off explain" in said["labels"]
+    assert "2 strong directions that are cut off hold" in said["answers"]
+    assert "cut off" not in said["neither"]
+    W, y = pairs["labels"]
+    assert "cut off" not in " ".join(diagnosis.diagnose(W, S, y, n=[60], N=[300]).warnings)
+
+
 # --- What is wrong --------------------------------------------------------------------------------
 
 

@@ -367,3 +367,17 @@ def test_what_has_no_answer_is_refused(changed, message):
 
     with pytest.raises(ValueError, match=message):
         risks(**(arguments | spectra | changed))
+
+
+def test_joint_ridges_are_the_least_of_a_grid():
+    """And a teacher at its own best ridge is not the best teacher."""
+    pair = generic_pair(d_w=20, d_s=12)
+    directions = pair.along(np.arange(1.0, 21) ** -1, np.arange(1.0, 13) ** -1)
+    joint = ridge.joint_ridges(directions, 40, 60)
+    path = np.geomspace(1e-7, 30, 60)
+    every = ridge.student_terms(directions, 40, 60, path[:, None], path, strict=False).total
+    assert np.nanmin(every) == pytest.approx(joint.risk, rel=0.005)
+    tuned = ridge.tuned_risks(directions, 40, 60).student
+    own = ridge.best_ridges(directions, 40, 60)
+    assert joint.risk < tuned
+    assert joint.weak != pytest.approx(float(own.weak), rel=0.3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from typing import Any, Literal
@@ -18,8 +18,9 @@ from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import FeatureSets, read_moments
 from w2s_utils.diagnosis.prediction import Case, predict
 from w2s_utils.diagnosis.rows import ENERGY, Rows, matrix_rows
-from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Penalty
+from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Joint, Penalty, choose_jointly
 from w2s_utils.diagnosis.verdict import Verdict, judge, warn
+from w2s_utils.theory.ridge import Ridges
 
 GRID_POINTS = 10  # of n and of N, if they are not given
 
@@ -33,14 +34,18 @@ class Diagnosis(Forecast):
     ridgeless : Forecast
         The same sizes in the paper's setting: without ridge, on the leading directions that carry
         99 % of the energy. Its d_w, d_s and `correlation` are the paper's dimensions.
+    joint : Joint or None
+        What ridges chosen together would change, at the n of the greatest gain; None if ridges are
+        given or there is no prediction.
     """
 
     ridgeless: Forecast
+    joint: Joint | None
 
     @cached_property
     def verdict(self) -> Verdict:
         """In words, with its reasons."""
-        return judge(self, self.ridgeless)
+        return judge(self, self.ridgeless, self.joint)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -179,7 +184,17 @@ def diagnose(
     found = predict(moments, [one for _, one in kinds], noise_variance)
     (grid, main), (beside, ridgeless) = kinds[0], kinds[-1]
     paper = Forecast.of(found[-1], ridgeless.grid, beside, energy=min(energy, ENERGY), **about)
-    return Diagnosis.of(found[0], main.grid, grid, energy=energy, ridgeless=paper, **about)
+    joint, gain = None, found[0].prediction.whole
+    at_last_N = (gain["weak"] - gain["student"])[:, np.searchsorted(main.grid.N, sizes_N[-1])]
+    if penalty == "tuned" and not np.isnan(at_last_N).all():
+        last = replace(main.grid, N=main.grid.N[sizes_N[-1] >= main.grid.N])
+        own = [Ridges(*(r[:, : len(last.N)] for r in of_column)) for of_column in found[0].ridges]
+        joint = choose_jointly(
+            found[0].sample, found[0].halves, last, own, int(np.nanargmax(at_last_N))
+        )
+    return Diagnosis.of(
+        found[0], main.grid, grid, energy=energy, ridgeless=paper, joint=joint, **about
+    )
 
 
 def _penalty(ridge: Literal["tuned"] | float | Sequence[float]) -> Penalty:

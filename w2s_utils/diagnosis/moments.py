@@ -119,6 +119,8 @@ def read_moments(
                 mine, where = slice(b, None, BLOCKS), slice(rows.start + b, rows.stop, BLOCKS)
                 of_w = w.whiten(weak_rows[mine], y[mine], where)
                 of_s = s.whiten(strong_rows[mine], y[mine], where)
+                if len(blocks) == BLOCKS:  # else the rows are read once more
+                    s.hear(strong_rows[mine], of_w @ w.fit)
                 columns = of_w, of_s, y[mine], np.ones((len(of_w), int(standard)))
                 yield b, np.hstack(columns)
 

@@ -115,10 +115,11 @@ class Case(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found of a case: the prediction, all rows, and the ridges of each label column."""
+    """What was found of a case: the prediction, all rows, halves, each label column's ridges."""
 
     prediction: Prediction
     sample: Sample
+    halves: list[Sample]
     ridges: list[Ridges]
 
 
@@ -140,20 +141,19 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
             Sample.of(moments, sets, half, count)
             for half, count in zip(halves, of_halves, strict=True)
         ]
-        started.append(
-            (whole, choose_ridges(whole, parts, grid), [part.regressions() for part in parts])
-        )
+        started.append((whole, parts, choose_ridges(whole, parts, grid)))
     kept: list[list[dict[str, Array]]] = [[] for _ in cases]
     for b, (gram, size) in enumerate(zip(moments.grams, sizes, strict=True)):
         half, in_half = halves[b % 2] - gram, of_halves[b % 2] - int(size)
-        for case, (_, ridges, fits), left_out in zip(cases, started, kept, strict=True):
+        for case, (_, parts, ridges), left_out in zip(cases, started, kept, strict=True):
             others = Sample.of(moments, case.sets, halves[0] + halves[1] - gram, rows - int(size))
             part = Sample.of(moments, case.sets, half, in_half)
-            overlap = held_out(part.regressions(), fits[1 - b % 2])
+            overlap = held_out(part.regressions, parts[1 - b % 2].regressions)
             left_out.append(others.numbers(case.grid, ridges) | {"held_out": np.asarray(overlap)})
     found = []
-    for case, (whole, ridges, fits), rest in zip(cases, started, kept, strict=True):
-        numbers = whole.numbers(case.grid, ridges) | {"held_out": np.asarray(held_out(*fits))}
+    for case, (whole, parts, ridges), rest in zip(cases, started, kept, strict=True):
+        overlap = held_out(*(part.regressions for part in parts))
+        numbers = whole.numbers(case.grid, ridges) | {"held_out": np.asarray(overlap)}
         left = {name: np.array([one[name] for one in rest]) for name in numbers}
         points = whole.exact(case.grid)
         shift = whole.risks_by_sizes(case.grid, ridges) if points.any() else None
@@ -163,7 +163,7 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
             numbers[model] = numbers[model] + np.where(points, change, -bias)
             left[model] = left[model] + change
         numbers["noise"], left["noise"] = noise, noise_left
-        found.append(Found(Prediction(numbers, left, _widened(case.sets)), whole, ridges))
+        found.append(Found(Prediction(numbers, left, _widened(case.sets)), whole, parts, ridges))
     return found
 
 

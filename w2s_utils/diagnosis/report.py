@@ -332,6 +332,7 @@ def _fields(d: Diagnosis) -> dict[str, Any]:
         **own("best_n_pgr", "best_n_opr"),
         "student_wins_from_N": pd.DataFrame(wins),
         "predictions": d.table().assign(**terms, **used, exact=d.exact.ravel()),
+        "joint": None if d.joint is None else d.joint._asdict(),
         "ridgeless": d.ridgeless.table(),
         "canonical_correlations": d.ridgeless.canonical_correlations,
         **own("spectrum_w", "spectrum_s"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.directions import Radii
 from w2s_utils.measure.spectrum import energy_dimension, moment_directions
 
-SPANNED = 1e-9  # share of a constant that features leave by rounding alone
+SPANNED = 1e-9  # share of what features span that they leave by rounding alone
 ENERGY = 0.99  # share that the leading directions carry, the paper's
 LEAST_ROWS = 3  # a direction
 SIZES = 40  # groups of rows of like size; a blocks' worth of rows at least has one each
@@ -41,11 +41,15 @@ class Cut:
         are too few rows to tell.
     p_value : float
         Of that share, if the labels ignored them.
+    taught, taught_p_value : float
+        The same for the answers of a teacher that has seen all rows; NaN for weak features.
     """
 
     count: int
     explained: float
     p_value: float
+    taught: float = np.nan
+    taught_p_value: float = np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,54 +131,83 @@ class Reader:
 
         `standard`: of the columns at mean 0 and variance 1, else of the columns as they are given.
         """
+        self.taught, self.told = np.zeros((self.shape[1], labels.columns)), 0.0
         if chunks == self.chunks:  # others would change the last digits of the sums
             return
         rows, width = self.shape
-        moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns))
-        sums, origin, power = np.zeros(width), np.zeros(width), 0.0
-        low, high = np.full(width, np.inf), np.full(width, -np.inf)
-        for chunk in chunks:
-            X = self[chunk]
-            low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))
-            if standard:
-                if chunk.start == 0:  # a large mean would cost the digits of what varies
-                    origin = X.mean(axis=0)
-                X = X - origin
-            y = labels.rows(chunk)
-            moment += X.T @ X
-            cross += X.T @ y
-            sums += X.sum(axis=0)
-            power += np.sum(y**2) / rows
-        constant = low == high
-        if constant.all():
-            raise ValueError(f"All columns of {self.name} are constant: there is nothing to learn.")
-        share = moment.diagonal()[constant].sum() / np.trace(moment) if not standard else 0.0
-        self.constant = int(constant.sum()), float(share)
-        self.origin, self.standard = origin, standard
-        unit, moment = np.ones(width), moment / rows
-        if standard:
-            mean = sums / rows
-            moment -= np.outer(mean, mean)
-            self.origin = origin + mean
-            unit = np.where(constant, 0.0, 1 / np.sqrt(np.where(constant, 1, moment.diagonal())))
-            moment *= unit * unit[:, None]
-            sums = np.zeros(width)
+        self.standard = standard
+        moment, cross, unit, power = self._products(labels, chunks)
         variances, directions = moment_directions(moment, 1)
-        varying = width - int(constant.sum()) if standard else width
-        self.spectrum = variances[:varying]
+        self.spectrum = variances[: np.count_nonzero(unit)]
         seen, most = directions.shape[1], rows // LEAST_ROWS if standard else width
         d = min(seen if energy == 1 else energy_dimension(variances, energy), most)
         leading = min(energy_dimension(variances, min(energy, ENERGY)), d)
         self.cuts = sorted({leading, d})
-        kept = self.spectrum[:d]
-        self.map = np.ascontiguousarray(unit[:, None] * directions[:, :d] / np.sqrt(kept))
+        directions = unit[:, None] * directions / np.sqrt(variances[:seen])
+        self.map, self.rest = np.ascontiguousarray(directions[:, :d]), directions[:, d:]
         self.fit = self.map.T @ cross / rows
-        self.means: Array = sums @ self.map / rows
-        along = (unit[:, None] * directions[:, d:]).T @ cross / rows
-        explained = np.sum(along**2 / self.spectrum[d:seen, None])
-        self.cut = _cut(seen - d, explained, power - np.sum(self.fit**2), rows - d - standard)
+        self.means: Array = self.sums @ self.map / rows
+        self.free = rows - d - standard
+        self.cut = Cut(seen - d, *self._explained(cross, power))
         self.leverage, self.residual = np.empty((2, len(self.cuts), rows))
         self.chunks, self.bounded = chunks, labels.classes is not None
+
+    def _products(self, labels: Labels, chunks: list[slice]) -> tuple[Array, Array, Array, float]:
+        """Read the rows: second moment, products with the labels, units, the labels' mean square.
+
+        Columns are multiplied by their units, which are 0 where a constant is left out. The moment
+        is in these, the products in the columns' own.
+        """
+        rows, width = self.shape
+        moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns))
+        self.sums, self.origin, power = np.zeros(width), np.zeros(width), 0.0
+        low, high = np.full(width, np.inf), np.full(width, -np.inf)
+        for chunk in chunks:
+            X, y = self[chunk], labels.rows(chunk)
+            low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))
+            if self.standard:
+                if chunk.start == 0:  # a large mean would cost the digits of what varies
+                    self.origin = X.mean(axis=0)
+                X = X - self.origin
+            moment += X.T @ X / rows
+            cross += X.T @ y
+            self.sums += X.sum(axis=0)
+            power += np.sum(y**2) / rows
+        constant = low == high
+        if constant.all():
+            raise ValueError(f"All columns of {self.name} are constant: there is nothing to learn.")
+        if not self.standard:
+            share = moment.diagonal()[constant].sum() / np.trace(moment)
+            self.constant = int(constant.sum()), float(share)
+            return moment, cross, np.ones(width), power
+        self.constant = int(constant.sum()), 0.0
+        mean = self.sums / rows
+        moment -= np.outer(mean, mean)
+        self.origin = self.origin + mean
+        self.sums = np.zeros(width)
+        unit = np.where(constant, 0.0, 1 / np.sqrt(np.where(constant, 1, moment.diagonal())))
+        return moment * unit * unit[:, None], cross, unit, power
+
+    def _explained(self, cross: Array, power: float) -> tuple[float, float]:
+        """What is cut off explains of what the rest leaves of a target: share and p-value.
+
+        It takes the products of the features with the target and the mean square of that.
+        """
+        rows, count, free = self.shape[0], self.rest.shape[1], self.free
+        left = power - np.sum((self.map.T @ cross / rows) ** 2)
+        if count == 0 or left <= SPANNED * power:
+            return 0.0, 1.0
+        if free <= 2 * count:
+            return np.nan, np.nan
+        share = np.sum((self.rest.T @ cross / rows) ** 2) / left
+        by_chance = stats.beta(count / 2, (free - count) / 2)
+        return float(share - count / free), float(by_chance.sf(min(share, 1)))
+
+    def hear(self, X: Array, answers: Array) -> None:
+        """Take note of what a teacher says of these rows, if directions are cut off."""
+        if self.cut.count:
+            self.taught += (X - self.origin if self.standard else X).T @ answers
+            self.told += float(np.sum(answers**2)) / self.shape[0]
 
     def whiten(self, X: Array, y: Array, rows: slice) -> Array:
         """Put what was read of these rows into coordinates along the directions."""
@@ -208,6 +241,10 @@ class Reader:
             missed = np.sum((label_mean - means @ fit[:, :-1]) ** 2)
             if constant > SPANNED and total > 0:
                 intercept = float(missed / (constant * residual.mean()))
+        cut = self.cut
+        if self.told:
+            taught, p_value = self._explained(self.taught, self.told)
+            cut = replace(cut, taught=taught, taught_p_value=p_value)
         return FeatureSet(
             self.name,
             self.spectrum,
@@ -219,17 +256,8 @@ class Reader:
             bounded=self.bounded,
             constant=self.constant,
             intercept=intercept,
-            cut=self.cut,
+            cut=cut,
         )
-
-
-def _cut(count: int, explained: float, left: float, rows: int) -> Cut:
-    """Judge what directions explain of what others leave of the labels, in so many free rows."""
-    if count == 0 or rows <= 2 * count or left <= 0:
-        return Cut(count, 0.0 if count == 0 else np.nan, np.nan)
-    ratio = explained / max(left - explained, np.finfo(float).tiny) * (rows - count) / count
-    beyond_chance = (explained - left * count / rows) / left
-    return Cut(count, float(beyond_chance), float(stats.f.sf(ratio, count, rows - count)))
 
 
 def _radii(leverage: Array, residual: Array) -> Radii:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from w2s_utils.metrics import Risks
 from w2s_utils.pair import Geometry
 from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
-from w2s_utils.theory.ridge import Ridges
+from w2s_utils.theory.ridge import JointRidges, Ridges
 
 GRADED = 1e4  # eigenvalues lose all digits where directions differ more in length, squared
 LEAST_VARIANCE = 1e-12  # of whitened coordinates
@@ -203,14 +203,14 @@ class Sample:
         (d_w, d_s), m = cross.shape, self.rows
 
         def by_chance(fit: Array) -> float:
-            d, seen = len(fit), np.sum(fit**2)
-            left = max(power.sum() - seen, np.finfo(float).tiny)
-            return float(stats.f.sf(seen / left * (m - d) / d, d, m - d))
+            share = min(np.sum(fit**2) / power.sum(), 1)
+            return float(stats.beta.sf(share, len(fit) / 2, (m - len(fit)) / 2))
 
         spread = np.sqrt(2 * d_w * d_s * (1 - d_w / m) * (1 - d_s / m))
         overlap = float(stats.norm.sf((m * np.sum(cross**2) - d_w * d_s) / spread))
         return Signal(by_chance(weak), by_chance(strong), overlap)
 
+    @cached_property
     def regressions(self) -> tuple[Array, Array]:
         """Coefficients of strong on weak and of weak on strong."""
         w, s, _ = self.parts
@@ -293,24 +293,66 @@ class Sample:
         return singular[::-1] ** 2, linalg.solve_triangular(root, left[:, ::-1])
 
 
-def choose_ridges(whole: Sample, halves: Sequence[Sample], grid: Grid) -> list[Ridges]:
-    """Ridges of the models at each point of the grid, for each label column.
+Expect = Callable[[Callable[[Directions], Array]], Array]
+
+
+def expectations(whole: Sample, halves: Sequence[Sample]) -> list[Expect]:
+    """For each label column, a map of functions of a sample's directions to the population.
 
     What a sample makes its own losses too small by is of order 1/M: twice as much in half of the
-    rows. So the best ridge is sought on the losses moved away from the mean of the halves'.
+    rows. So the value of all rows is moved away from the mean of the halves'.
     """
-    pairs = whole.pairs
-    if grid.ridge != "tuned":
-        return [Ridges(*map(np.asarray, grid.ridge))] * len(pairs)
 
-    def best(pair: Directions, halves: Sequence[Directions]) -> Ridges:
+    def of_column(pair: Directions, halves: Sequence[Directions]) -> Expect:
         def expect(loss: Callable[[Directions], Array]) -> Array:
             return np.asarray(2 * loss(pair) - np.mean([loss(half) for half in halves], axis=0))
 
-        return ridge.best_ridges(pair, *grid.free, expect)
+        return expect
 
     of_halves = zip(*(half.pairs for half in halves), strict=True)
-    return [best(pair, of_column) for pair, of_column in zip(pairs, of_halves, strict=True)]
+    return [of_column(*pairs) for pairs in zip(whole.pairs, of_halves, strict=True)]
+
+
+def choose_ridges(whole: Sample, halves: Sequence[Sample], grid: Grid) -> list[Ridges]:
+    """Ridges of the models at each point of the grid, for each label column."""
+    if grid.ridge != "tuned":
+        return [Ridges(*map(np.asarray, grid.ridge))] * len(whole.pairs)
+    every = zip(whole.pairs, expectations(whole, halves), strict=True)
+    return [ridge.best_ridges(pair, *grid.free, expect) for pair, expect in every]
+
+
+class Joint(NamedTuple):
+    """What ridges of teacher and student that are chosen together would change.
+
+    Attributes
+    ----------
+    n, N : int
+    ridges : list of JointRidges
+        For each label column.
+    share : float
+        The student's risk with them over that with each model's own, label noise included.
+    """
+
+    n: int
+    N: int
+    ridges: list[JointRidges]
+    share: float
+
+
+def choose_jointly(
+    whole: Sample, halves: Sequence[Sample], grid: Grid, own: Sequence[Ridges], i: int
+) -> Joint:
+    """Ridges of teacher and student for the student's sake, at n[i] and the largest N."""
+    n, N = int(grid.free[0][i, 0]), int(grid.free[1][-1])
+    joint, alone = [], 0.0
+    for pair, expect, r in zip(whole.pairs, expectations(whole, halves), own, strict=True):
+        joint.append(ridge.joint_ridges(pair, n, N, expect))
+        fits = n, N, r.weak[i, -1], r.student[i, -1]
+        alone += float(
+            expect(lambda pair, fits=fits: ridge.student_terms(pair, *fits, strict=False).total)  # type: ignore[misc]
+        )
+    share = sum(each.risk for each in joint) / alone
+    return Joint(int(grid.n[i]), int(grid.N[-1]), joint, share)
 
 
 def _of_equal_sizes(pair: Directions) -> Directions:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.diagnosis.rows import LEAST_ROWS, FeatureSet
-from w2s_utils.diagnosis.sample import RIDGELESS
+from w2s_utils.diagnosis.sample import RIDGELESS, Joint
 
 Outcome = Literal["helps", "beats the teacher only", "does not help", "undecided", "no signal"]
 
 NOTABLE = 0.1  # relative error of a prediction that is worth a warning
 FEW_ROWS = 10  # per direction, below which corrections of order d/M are large
 FEW_TUNED = 4  # the same of tuned models, whose ridges weigh down most directions
+NOT_WORTH = 0.995  # share of the student's error that better ridges leave, not worth a sentence
 CHANCE = 1e-4  # a p-value above it is no signal
 HEAVY = 4.0  # kurtosis of the labels' residuals, from which on bands are doubtful
 
@@ -45,7 +46,7 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def judge(f: Forecast, ridgeless: Forecast) -> Verdict:
+def judge(f: Forecast, ridgeless: Forecast, joint: Joint | None) -> Verdict:
     """Verdict at the largest N, with that of the ridgeless models beside it."""
     blind = [*_blind(f, ridgeless)]
     if blind:
@@ -57,7 +58,7 @@ def judge(f: Forecast, ridgeless: Forecast) -> Verdict:
     outcome, said = compare(f.n, over_teacher, over_baseline)
     reasons = [
         *_balance(f, over_teacher), _overlap(ridgeless), *_too_few(f),
-        *_baseline(f, over_baseline), *_beside(f, ridgeless),
+        *_baseline(f, over_baseline), *_together(joint), *_beside(f, ridgeless),
     ]  # fmt: skip
     how = {"tuned": ", each model at its best ridge,", RIDGELESS: " and no ridge"}
     told = how.get(f.ridge, " at the given ridge")
@@ -83,6 +84,19 @@ def _blind(f: Forecast, ridgeless: Forecast) -> Iterator[str]:
                 f"the {name} features explain {share:.1f} % of the labels' variance, which cannot "
                 "be told from chance."
             )
+
+
+def _together(joint: Joint | None) -> Iterator[str]:
+    if joint is not None and joint.share < NOT_WORTH:
+        weak, student = (
+            ", ".join(dict.fromkeys(f"{getattr(r, name):.2g}" for r in joint.ridges))
+            for name in ("weak", "student")
+        )
+        yield (
+            f"Ridges chosen for the student's sake, {weak} for the teacher and {student} for the "
+            f"student, would lower its error at n = {joint.n:,}, N = {joint.N:,} by "
+            f"{100 * (1 - joint.share):.1f} %."
+        )
 
 
 def _beside(f: Forecast, ridgeless: Forecast) -> Iterator[str]:
@@ -216,6 +230,11 @@ def _cut_off(f: Forecast) -> Iterator[str]:
                 f"The {cut.count} {name} directions that are cut off explain "
                 f"{100 * cut.explained:.0f} % of what the others leave of the labels"
                 f"{': keep all energy' if f.energy < 1 else ''}."
+            )
+        if cut.taught_p_value < 1e-3 and cut.taught > 0.01:
+            yield (
+                f"The {cut.count} {name} directions that are cut off hold "
+                f"{100 * cut.taught:.0f} % of what the others leave of the teacher's answers."
             )
 
 

@@ -322,6 +322,55 @@ def best_ridges(
     return Ridges(alpha_w, alpha_s, least("strong", n, of_s), least("strong", n + N, of_s))
 
 
+class JointRidges(NamedTuple):
+    """Ridges of teacher and student that suit the student, and its risk."""
+
+    weak: float
+    student: float
+    risk: float
+
+
+def joint_ridges(
+    directions: Directions,
+    n: int,
+    N: int,
+    expect: Callable[[Callable[[Directions], Array]], Array] | None = None,
+) -> JointRidges:
+    """Ridges of teacher and student together that make the student's risk least.
+
+    A teacher at its own best ridge is not the best teacher: its bias stays with the student, its
+    variance is averaged out in part.
+
+    Parameters
+    ----------
+    directions, expect
+        As in `best_ridges`.
+    n, N : int
+        Labelled and pseudo-labelled samples.
+
+    Returns
+    -------
+    JointRidges
+        The risk in squared units of the target; ridges to a quarter of a decade.
+
+    Raises
+    ------
+    ValueError
+        If a sample size is out of range.
+    """
+    of_w, of_s = (
+        np.asarray(_ridge_path.RIDGES * features.spectrum.sum())
+        for features in (directions.weak, directions.strong)
+    )
+
+    def risk(pair: Directions) -> Array:
+        return student_terms(pair, n, N, of_w[:, None], of_s, strict=False).total
+
+    risks = risk(directions) if expect is None else expect(risk)
+    i, j = np.unravel_index(np.nanargmin(risks), risks.shape)
+    return JointRidges(float(of_w[i]), float(of_s[j]), float(risks[i, j]))
+
+
 def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:
     """Expected excess risks at the `best_ridges`.
 
