@@ -55,7 +55,8 @@ import numpy as np
 from w2s_utils.diagnosis import diagnose
 weak, strong = (np.load(file, mmap_mode="r") for file in sys.argv[1:3])
 labels = np.random.default_rng(0).standard_normal(len(weak))
-found = diagnose(weak, strong, labels, energy=float(sys.argv[3]))
+how = {"ridge": 0, "as_given": True}
+found = diagnose(weak, strong, labels, energy=float(sys.argv[3]), **how)
 assert found.d_w == found.d_s == int(sys.argv[4]), (found.d_w, found.d_s)
 with open("/proc/self/status") as status:
     print(next(line.split()[1] for line in status if line.startswith("VmHWM")))

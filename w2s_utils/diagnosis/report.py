@@ -234,6 +234,8 @@ def _how_to_read(d: Diagnosis) -> str:
         told += ", that of OPR for any label noise"
     if np.isnan(d.pgr.value).any():
         told += f"; no PGR ({MISSING}) where the teacher is not surely worse than the ceiling"
+    if d.ridge == "tuned":
+        told += ". Ridges: penalty on the mean squared loss"
     if len(d.n) == 1:
         return f"{told}."
     best = {"PGR": d.best_n_pgr, "OPR": d.best_n_opr}

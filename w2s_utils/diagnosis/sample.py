@@ -263,7 +263,9 @@ class Sample:
     def pairs(self) -> list[Directions]:
         """The pair along its principal directions, one for each label column."""
         moment, (w, s, y), sets = self.moment, self.parts, self.sets
-        (variances_w, to_w), (variances_s, to_s) = self._principal
+        (variances_w, to_w), (variances_s, to_s) = (
+            self._along(part, features) for part, features in ((w, sets.weak), (s, sets.strong))
+        )
         cross = to_s.T @ moment[s, w] @ to_w
         targets = (to_w.T @ moment[w, y]).T, (to_s.T @ moment[s, y]).T
         return [
@@ -275,11 +277,6 @@ class Sample:
             )
             for b_w, b_s, p in zip(*targets, moment.diagonal()[y], strict=True)
         ]
-
-    @cached_property
-    def _principal(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        w, s, _ = self.parts
-        return self._along(w, self.sets.weak), self._along(s, self.sets.strong)
 
     def _along(self, part: slice, features: FeatureSet) -> tuple[Array, Array]:
         """Variances in this sample, and the map to whitened coordinates along their directions."""
@@ -317,8 +314,12 @@ def choose_ridges(whole: Sample, halves: Sequence[Sample], grid: Grid) -> list[R
     """Ridges of the models at each point of the grid, for each label column."""
     if grid.ridge != "tuned":
         return [Ridges(*map(np.asarray, grid.ridge))] * len(whole.pairs)
-    every = zip(whole.pairs, expectations(whole, halves), strict=True)
-    return [ridge.best_ridges(pair, *grid.free, expect) for pair, expect in every]
+    n, N = grid.free
+    found = []
+    for pair, expect in zip(whole.pairs, expectations(whole, halves), strict=True):
+        rows = [ridge.best_ridges(pair, size, N, expect) for size in n]  # whole paths: one n a time
+        found.append(Ridges(*map(np.stack, zip(*rows, strict=True))))
+    return found
 
 
 class Joint(NamedTuple):
