@@ -78,7 +78,10 @@ def diagnose(
     classes: _Classes = None,
     as_given: _AsGiven = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Also train the four models, to check the prediction.")
+        bool,
+        typer.Option(
+            "--verify", help="Also train the four models on these rows, to check the prediction."
+        ),
     ] = False,
     out: _Out = None,
 ) -> None:

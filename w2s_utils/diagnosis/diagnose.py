@@ -18,7 +18,7 @@ from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import FeatureSets, read_moments
 from w2s_utils.diagnosis.prediction import Case, predict
 from w2s_utils.diagnosis.rows import ENERGY, Rows, matrix_rows
-from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Joint, Penalty, choose_jointly
+from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Joint, Penalty, choose_jointly, samples
 from w2s_utils.diagnosis.verdict import Verdict, judge, warn
 from w2s_utils.theory.ridge import Ridges
 
@@ -189,9 +189,8 @@ def diagnose(
     if penalty == "tuned" and not np.isnan(at_last_N).all():
         last = replace(main.grid, N=main.grid.N[sizes_N[-1] >= main.grid.N])
         own = [Ridges(*(r[:, : len(last.N)] for r in of_column)) for of_column in found[0].ridges]
-        joint = choose_jointly(
-            found[0].sample, found[0].halves, last, own, int(np.nanargmax(at_last_N))
-        )
+        whole, *halves = samples(moments, moments.every)
+        joint = choose_jointly(whole, halves, last, own, int(np.nanargmax(at_last_N)))
     return Diagnosis.of(
         found[0], main.grid, grid, energy=energy, ridgeless=paper, joint=joint, **about
     )

@@ -100,7 +100,7 @@ class Forecast:
         **more: Any,
     ) -> Self:
         """Put together what was found on a grid of more N."""
-        prediction, sample, _, every = found
+        prediction, sample, every = found
         sets = sample.sets
         at = np.searchsorted(searched.N, grid.N)
 

@@ -68,7 +68,10 @@ class Moments:
         if not self.standard:
             return full / rows, rows
         sums, scatter = full[-1, :-1], full[:-1, :-1]
-        return (scatter - np.outer(sums, sums) / rows) / (rows - 1), rows - 1
+        for row, total in zip(scatter, sums / rows, strict=True):  # at once would be a copy more
+            row -= total * sums
+        scatter /= rows - 1
+        return scatter, rows - 1
 
 
 def read_moments(

@@ -12,7 +12,7 @@ from scipy import stats
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
-from w2s_utils.diagnosis.sample import Grid, Sample, choose_ridges
+from w2s_utils.diagnosis.sample import Grid, Sample, choose_ridges, samples
 from w2s_utils.measure.correlation import held_out
 from w2s_utils.metrics import MODELS, Estimate
 from w2s_utils.theory.ridge import Ridges
@@ -115,11 +115,10 @@ class Case(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found of a case: the prediction, all rows, halves, each label column's ridges."""
+    """What was found of a case: the prediction, all rows, and the ridges of each label column."""
 
     prediction: Prediction
     sample: Sample
-    halves: list[Sample]
     ridges: list[Ridges]
 
 
@@ -133,27 +132,22 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
     """
     halves, sizes, rows = moments.grams.halves, moments.sizes, moments.rows
     noise, noise_left = _noise(moments, noise_variance)
-    of_halves = [int(sizes[::2].sum()), int(sizes[1::2].sum())]
     started = []
     for sets, grid in cases:
-        whole = Sample.of(moments, sets, halves.sum(axis=0), rows)
-        parts = [
-            Sample.of(moments, sets, half, count)
-            for half, count in zip(halves, of_halves, strict=True)
-        ]
-        started.append((whole, parts, choose_ridges(whole, parts, grid)))
+        whole, *parts = samples(moments, sets)
+        fits = [part.regressions() for part in parts]
+        started.append((whole, choose_ridges(whole, parts, grid), fits))
     kept: list[list[dict[str, Array]]] = [[] for _ in cases]
     for b, (gram, size) in enumerate(zip(moments.grams, sizes, strict=True)):
-        half, in_half = halves[b % 2] - gram, of_halves[b % 2] - int(size)
-        for case, (_, parts, ridges), left_out in zip(cases, started, kept, strict=True):
-            others = Sample.of(moments, case.sets, halves[0] + halves[1] - gram, rows - int(size))
+        half, in_half = halves[b % 2] - gram, int(sizes[b % 2 :: 2].sum() - size)
+        for case, (_, ridges, fits), left_out in zip(cases, started, kept, strict=True):
             part = Sample.of(moments, case.sets, half, in_half)
-            overlap = held_out(part.regressions, parts[1 - b % 2].regressions)
+            overlap = held_out(part.regressions(), fits[1 - b % 2])
+            others = Sample.of(moments, case.sets, halves[0] + halves[1] - gram, rows - int(size))
             left_out.append(others.numbers(case.grid, ridges) | {"held_out": np.asarray(overlap)})
     found = []
-    for case, (whole, parts, ridges), rest in zip(cases, started, kept, strict=True):
-        overlap = held_out(*(part.regressions for part in parts))
-        numbers = whole.numbers(case.grid, ridges) | {"held_out": np.asarray(overlap)}
+    for case, (whole, ridges, fits), rest in zip(cases, started, kept, strict=True):
+        numbers = whole.numbers(case.grid, ridges) | {"held_out": np.asarray(held_out(*fits))}
         left = {name: np.array([one[name] for one in rest]) for name in numbers}
         points = whole.exact(case.grid)
         shift = whole.risks_by_sizes(case.grid, ridges) if points.any() else None
@@ -163,7 +157,7 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
             numbers[model] = numbers[model] + np.where(points, change, -bias)
             left[model] = left[model] + change
         numbers["noise"], left["noise"] = noise, noise_left
-        found.append(Found(Prediction(numbers, left, _widened(case.sets)), whole, parts, ridges))
+        found.append(Found(Prediction(numbers, left, _widened(case.sets)), whole, ridges))
     return found
 
 

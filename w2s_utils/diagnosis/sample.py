@@ -210,7 +210,6 @@ class Sample:
         overlap = float(stats.norm.sf((m * np.sum(cross**2) - d_w * d_s) / spread))
         return Signal(by_chance(weak), by_chance(strong), overlap)
 
-    @cached_property
     def regressions(self) -> tuple[Array, Array]:
         """Coefficients of strong on weak and of weak on strong."""
         w, s, _ = self.parts
@@ -288,6 +287,14 @@ class Sample:
         root = np.linalg.cholesky(moment, upper=True)
         left, singular, _ = np.linalg.svd(root * scale)
         return singular[::-1] ** 2, linalg.solve_triangular(root, left[:, ::-1])
+
+
+def samples(moments: Moments, sets: FeatureSets) -> list[Sample]:
+    """All rows, and the even and the odd blocks of them."""
+    halves, sizes = moments.grams.halves, moments.sizes
+    grams = halves.sum(axis=0), *halves
+    rows = moments.rows, int(sizes[::2].sum()), int(sizes[1::2].sum())
+    return [Sample.of(moments, sets, gram, M) for gram, M in zip(grams, rows, strict=True)]
 
 
 Expect = Callable[[Callable[[Directions], Array]], Array]

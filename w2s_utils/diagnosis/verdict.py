@@ -125,7 +125,8 @@ def compare(n: NDArray[np.int64], over_teacher: Band, over_baseline: Band) -> tu
             said += f"loses to the strong baseline at {_range(n, loses)}"
         return "beats the teacher only", said
     if worse.all():
-        return "does not help", "is worse than its teacher at every n"
+        where = "every n" if len(n) > 1 else _range(n, worse)
+        return "does not help", f"is worse than its teacher at {where}"
     unknown = np.isnan(over_teacher.value)
     if unknown.all():
         return "undecided", "has no prediction: every n or N is too near a threshold"
