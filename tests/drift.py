@@ -12,7 +12,8 @@ import sys
 import numpy as np
 
 from w2s_utils import measure, metrics, simulation, sweeps
-from w2s_utils.pair import GaussianPair, Geometry
+from w2s_utils.geometry import Geometry
+from w2s_utils.pair import GaussianPair
 from w2s_utils.probes import fit_ridge, probe_sweep
 from w2s_utils.softmax import fit_softmax
 from w2s_utils.splits import Splits

@@ -14,7 +14,7 @@ import pytest
 import w2s_utils
 from w2s_utils.diagnosis import diagnose
 from w2s_utils.directions import EQUAL
-from w2s_utils.pair import GaussianPair
+from w2s_utils.pair import GaussianPair, ShiftedPair
 from w2s_utils.splits import Splits
 from w2s_utils.theory.ridge import Ridges
 
@@ -25,6 +25,10 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((ROWS, 6))
 W, S, Y = X[:, :4].copy(), X[:, 2:].copy(), X[:, 1] + X[:, 3] + RNG.standard_normal(ROWS)
 PAIR = GaussianPair.aligned(d_w=4, d_s=4, d_sw=2, target=np.ones(6), noise_variance=0.1)
+SHIFTED = ShiftedPair(
+    weak_map=PAIR.weak_basis, strong_map=PAIR.strong_basis, target=np.ones(6), noise_variance=0.1,
+    labelled=np.eye(6), unlabelled=np.eye(6), test=np.eye(6),
+)  # fmt: skip
 SPECTRUM = np.array([4.0, 2.0, 1.0, 0.5])
 SIZES = {"n": [20, 40], "N": [60, 120], "energy": 1.0}
 ONE_HOT = np.eye(2)[(Y > 0).astype(int)]
@@ -56,6 +60,9 @@ SPECIAL = {
     "softmax.fit_softmax": {"labels": ONE_HOT},
     "softmax.softmax_sweep": {"draw_labels": lambda rng: ONE_HOT, "target": ONE_HOT},
     "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60},
+    "theory.ridge.joint_ridges": {"n": 40, "N": 60},
+    "theory.shift.expected_risks": {"pair": SHIFTED},
+    "theory.shift.student_terms": {"pair": SHIFTED},
     "diagnosis.tuned.predict_tuned": {"noise_variance": 0.5},
     "simulation.ridge.simulate_ridge": {"n": 20, "N": 60},
     "subspaces.pair_with_angles": {"dimension": 6},

@@ -11,6 +11,7 @@ ORDER = [
     *("cli", "publish", "diagnosis", "sweeps", "_workers", "tasks", "features", "io", "plots"),
     *("simulation", "theory", "measure", "softmax", "probes", "splits", "claims", "checks"),
     *(
+        "geometry",
         "pair",
         "principal",
         "directions",

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2s_utils import measure, metrics, simulation, subspaces
+from w2s_utils.geometry import Geometry
 from w2s_utils.metrics import MODELS, Risks
-from w2s_utils.pair import GaussianPair, Geometry
+from w2s_utils.pair import GaussianPair
 from w2s_utils.probes import fit_ridge, probe_sweep
 from w2s_utils.simulation import inputs
 from w2s_utils.softmax import class_probabilities, fit_softmax, softmax_sweep

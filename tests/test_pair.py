@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from w2s_utils.geometry import Geometry
 from w2s_utils.metrics import mean
-from w2s_utils.pair import GaussianPair, Geometry, inside, outside
+from w2s_utils.pair import GaussianPair, inside, outside
 from w2s_utils.simulation import inputs
 from w2s_utils.subspaces import canonical_angles, pair_with_angles, random_basis
 from w2s_utils.theory.exact import expected_risks

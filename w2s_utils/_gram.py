@@ -1,12 +1,14 @@
-"""Cholesky factors of Gram matrices, where normal equations are safe."""
+"""Gram matrices and second moments: factors of them, where these are safe."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import lapack
 
-from w2s_utils._validate import Array
+from w2s_utils._validate import Array, real_array
 
+MAX_CONDITION = 1e10
 MAX_GRAM_CONDITION = 1e8  # of normal equations that are solved; beyond, the data are factorized
 
 
@@ -19,3 +21,36 @@ def safe_factor(gram: Array) -> Array | None:
     reciprocal_condition, _ = lapack.dpocon(factor, norm)
     safe: Array | None = factor if reciprocal_condition * MAX_GRAM_CONDITION >= 1 else None
     return safe
+
+
+def second_moment(values: ArrayLike, name: str, columns: int) -> Array:
+    """Return a second moment of so many columns; raise ValueError if it is none."""
+    moment = real_array(values, name, 2)
+    if moment.shape != (columns, columns):
+        raise ValueError(
+            f"{name} must be a ({columns}, {columns}) second moment, got shape {moment.shape}."
+        )
+    lowest = float(np.linalg.eigvalsh(moment)[0])
+    if not np.allclose(moment, moment.T, rtol=1e-9) or lowest < -1e-9 * np.trace(moment):
+        raise ValueError(
+            f"{name} must be symmetric and have no eigenvalue below zero, got {lowest:.3g}."
+        )
+    return moment
+
+
+def moment_root(moment: Array) -> Array:
+    """Matrix F, of as many columns as the rank, with F F' = moment."""
+    values, directions = np.linalg.eigh(moment)
+    kept = values > len(values) * np.finfo(float).eps * values[-1]
+    root: Array = directions[:, kept] * np.sqrt(values[kept])
+    return root
+
+
+def check_rank(columns: Array, name: str) -> None:
+    """Raise ValueError if columns are dependent up to rounding."""
+    condition = np.linalg.cond(columns) if len(columns) >= columns.shape[1] else np.inf
+    if not condition < MAX_CONDITION:
+        raise ValueError(
+            f"{name} features must have full column rank, but their condition number is "
+            f"{condition:.1e}; keep their top eigenspace with measure.top_eigenspace."
+        )

@@ -1,20 +1,18 @@
-"""The Gaussian pair (two feature subspaces, a target, label noise) and its estimated geometry."""
+"""Pairs of models on Gaussian inputs: of one law, or of three."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from w2s_utils._gram import safe_factor
-from w2s_utils._validate import Array, numpy_array, real_array, same_rows, variances
+from w2s_utils._gram import check_rank, moment_root, safe_factor, second_moment
+from w2s_utils._validate import Array, real_array, same_rows, variances
 from w2s_utils.directions import EQUAL, Features, PairDirections, Radii
 from w2s_utils.principal import PrincipalCoordinates, principal_coordinates
 from w2s_utils.subspaces import orthonormal, overlap
-
-MAX_CONDITION = 1e10
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +172,8 @@ class GaussianPair:
         R *= np.where(R.diagonal() < 0, -1, 1)[:, None]
         d_w = W.shape[1]
         weak_part, strong_part = R[:d_w, :d_w], R[:, d_w:-1]
-        _check_rank(weak_part, "weak")
-        _check_rank(strong_part, "strong")
+        check_rank(weak_part, "weak")
+        check_rank(strong_part, "strong")
         # R is triangular: the weak features span its first coordinates.
         return cls(np.eye(len(R), d_w), np.linalg.qr(strong_part)[0], R[:, -1], noise_variance)
 
@@ -261,115 +259,131 @@ class GaussianPair:
         )
 
 
-@dataclass(frozen=True)
-class Geometry:
-    r"""The numbers of a pair that its expected risks depend on.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShiftedPair:
+    r"""A weak and a strong model that are trained and tested on inputs of different laws.
 
-    The functions of `theory.exact` take it in place of a `GaussianPair`.
+    Inputs are :math:`z\sim N(0, M)` with M one of three: that of the n labelled inputs, of the N
+    unlabelled ones that the teacher labels, and of those that count. Weak features are
+    :math:`A_w^\top z`, strong ones :math:`A_s^\top z`, labels
+    :math:`\langle\beta, z\rangle + \varepsilon` with :math:`\varepsilon\sim N(0,\sigma^2)`.
 
     Attributes
     ----------
-    d_w, d_s : int
-        Dimensions of the two feature subspaces.
-    d_sw : float
-        Correlation dimension.
-    rho_w, rho_s : float
-        Approximation errors, in squared units of the target.
-    missed : float
-        :math:`\|P_s(I-P_w)\beta\|^2`.
-    leaked : float
-        :math:`\|(I-P_s)P_w\beta\|^2`.
+    weak_map : (D, d_w) ndarray
+        A_w, of full column rank.
+    strong_map : (D, d_s) ndarray
+        A_s, of full column rank.
+    target : (D,) ndarray
+        Coefficients beta.
     noise_variance : float
-        Label noise sigma^2.
+        Label noise sigma^2, in squared units of the target.
+    labelled, unlabelled, test : (D, D) ndarray
+        Second moments of the inputs: symmetric, no eigenvalue below zero.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a moment is none, the noise variance is negative, or features are
+        dependent where they are fitted.
     """
 
-    d_w: int
-    d_s: int
-    d_sw: float
-    rho_w: float
-    rho_s: float
-    missed: float
-    leaked: float
+    weak_map: Array
+    strong_map: Array
+    target: Array
     noise_variance: float
+    labelled: Array
+    unlabelled: Array
+    test: Array
+
+    def __post_init__(self) -> None:
+        target = real_array(self.target, "target", 1)
+        D = len(target)
+        maps = {name: real_array(getattr(self, name), name, 2) for name in _MAPS}
+        same_rows(**maps, target=target)
+        if not (np.isfinite(self.noise_variance) and self.noise_variance >= 0):
+            raise ValueError(f"noise_variance must be finite and >= 0, got {self.noise_variance}.")
+        moments = {name: second_moment(getattr(self, name), name, D) for name in _LAWS}
+        for name, where in (*((name, "labelled") for name in _MAPS), ("strong_map", "unlabelled")):
+            check_rank(moment_root(moments[where]).T @ maps[name], f"{name.split('_')[0]} {where}")
+        for name, value in {**maps, **moments, "target": target}.items():
+            value = value.copy()
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
 
     @classmethod
-    def from_features(
-        cls, weak: ArrayLike, strong: ArrayLike, target: ArrayLike, noise_variance: float
-    ) -> Geometry:
-        r"""Estimate the geometry of the population from M rows, corrected for optimism.
+    def from_groups(
+        cls,
+        *,
+        weak_map: ArrayLike,
+        strong_map: ArrayLike,
+        target: ArrayLike,
+        noise_variance: float,
+        moments: ArrayLike,
+        shares_l: ArrayLike,
+        shares_u: ArrayLike,
+        shares_t: ArrayLike,
+    ) -> ShiftedPair:
+        """Pair whose inputs are mixtures of groups, in other shares in each of the three sets.
 
         Parameters
         ----------
-        weak : (M, d_w) array_like
-            Weak features of full column rank, one row an input.
-        strong : (M, d_s) array_like
-            Strong features of full column rank, same rows.
-        target : (M,) array_like
-            Target values.
-        noise_variance : float
-            Variance of the labels around the target.
+        weak_map, strong_map, target, noise_variance
+            As of the class.
+        moments : (groups, D, D) array_like
+            Uncentred second moment of each group's inputs.
+        shares_l, shares_u, shares_t : (groups,) array_like
+            Share of each group among the labelled, the unlabelled and the test inputs.
+
+        Returns
+        -------
+        ShiftedPair
+            A mixture counts by its second moment: exact for Gaussian inputs of that moment, to
+            leading order for the mixture itself.
 
         Raises
         ------
         ValueError
-            As `GaussianPair.from_features`.
+            As the class, or if shares are negative, do not add up to 1 or are not one a group.
         """
-        pair = GaussianPair.from_features(weak, strong, target, noise_variance)
-        plug_in = cls(
-            pair.d_w,
-            pair.d_s,
-            pair.d_sw,
-            pair.rho_w,
-            pair.rho_s,
-            pair.missed,
-            pair.leaked,
-            noise_variance,
+        of_groups = real_array(moments, "moments", 3)
+
+        def mixed(shares: ArrayLike, name: str) -> Array:
+            share = real_array(shares, name, 1)
+            if len(share) != len(of_groups) or share.min() < 0 or abs(share.sum() - 1) > 1e-9:
+                raise ValueError(
+                    f"{name} must hold a share >= 0 for each of {len(of_groups)} groups, 1 in all, "
+                    f"got {share.tolist()}."
+                )
+            return np.tensordot(share, of_groups, axes=1)
+
+        return cls(
+            weak_map=real_array(weak_map, "weak_map", 2),
+            strong_map=real_array(strong_map, "strong_map", 2),
+            target=real_array(target, "target", 1),
+            noise_variance=noise_variance,
+            labelled=mixed(shares_l, "shares_l"),
+            unlabelled=mixed(shares_u, "shares_u"),
+            test=mixed(shares_t, "shares_t"),
         )
-        return plug_in.corrected(len(numpy_array(target)))
 
-    def corrected(self, rows: int) -> Geometry:
-        r"""Correct the geometry of a sample of M rows for optimism.
+    @property
+    def d_w(self) -> int:
+        """Number of weak features."""
+        return int(self.weak_map.shape[1])
 
-        Parameters
-        ----------
-        rows : int
-            Rows M that this geometry is exact for, above d_w + d_s.
+    @property
+    def d_s(self) -> int:
+        """Number of strong features."""
+        return int(self.strong_map.shape[1])
 
-        Returns
-        -------
-        Geometry
-            Estimate for the population that the rows came from.
+    def root(self, law: str) -> Array:
+        """Matrix F with F F' the second moment of the "labelled", "unlabelled" or "test" inputs."""
+        return moment_root(getattr(self, law))
 
-        Notes
-        -----
-        Least squares on the M rows fits chance, too: every plug-in number :math:`\hat\cdot` is
-        biased by terms of order d/M. For Gaussian inputs a second-order expansion of the
-        projections in the sample covariance gives, with :math:`x=(d_w-d_{sw})/M` and terms of order
-        1/M left out,
 
-        .. math::
-            \mathbb E\hat\rho &= \rho\,(1-d/M) \quad\text{(exactly)}\\
-            \mathbb E\hat d_{sw} &= d_{sw} + (d_w-d_{sw})(d_s-d_{sw})/M\\
-            \mathbb E\,\widehat{\text{missed}} &= \text{missed}\,(1-x)^2(1-d_s/M)
-                + \rho_w(d_s-\hat d_{sw})/M\\
-            \mathbb E\,\widehat{\text{leaked}} &= \text{leaked}\,(1-d_s/M-x)
-                + \rho_w(d_w-\hat d_{sw})/M - x\,(\rho_w-\rho_s-\text{missed})
-
-        The four equations are solved for the population's numbers; an estimate outside its
-        range, below zero for example, is put on the edge.
-        """
-        d_w, d_s = self.d_w, self.d_s
-        rho_w = self.rho_w / (1 - d_w / rows)
-        rho_s = self.rho_s / (1 - d_s / rows)
-        free = rows - d_w - d_s
-        root = np.sqrt(max(free**2 + 4 * (rows * self.d_sw - d_w * d_s), 0))
-        d_sw = float(np.clip((root - free) / 2, 0, min(d_w, d_s)))
-        x = (d_w - d_sw) / rows
-        missed = self.missed - rho_w * (d_s - self.d_sw) / rows
-        missed = float(np.clip(missed / ((1 - x) ** 2 * (1 - d_s / rows)), 0, rho_w))
-        leaked = self.leaked - rho_w * (d_w - self.d_sw) / rows
-        leaked = max((leaked + x * (rho_w - rho_s - missed)) / (1 - d_s / rows - x), 0.0)
-        return replace(self, d_sw=d_sw, rho_w=rho_w, rho_s=rho_s, missed=missed, leaked=leaked)
+_MAPS = ("weak_map", "strong_map")
+_LAWS = ("labelled", "unlabelled", "test")
 
 
 def inside(basis: Array, vector: Array) -> Array:
@@ -380,12 +394,3 @@ def inside(basis: Array, vector: Array) -> Array:
 def outside(basis: Array, vector: Array) -> Array:
     """Part of a (D,) vector orthogonal to the span of a (D, d) orthonormal basis."""
     return vector - inside(basis, vector)
-
-
-def _check_rank(columns: Array, name: str) -> None:
-    condition = np.linalg.cond(columns)
-    if not condition < MAX_CONDITION:
-        raise ValueError(
-            f"{name} features must have full column rank, but their condition number is "
-            f"{condition:.1e}; keep their top eigenspace with measure.top_eigenspace."
-        )

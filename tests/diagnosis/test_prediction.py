@@ -6,9 +6,9 @@ from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
 from w2s_utils.diagnosis.prediction import Case, chance_correlation, predict
 from w2s_utils.diagnosis.sample import Grid
+from w2s_utils.geometry import Geometry
 from w2s_utils.measure import top_eigenspace
 from w2s_utils.metrics import MODELS, mean
-from w2s_utils.pair import Geometry
 from w2s_utils.subspaces import canonical_angles
 from w2s_utils.theory import exact, ridge
 

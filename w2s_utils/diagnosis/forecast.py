@@ -15,9 +15,9 @@ from w2s_utils._validate import Array
 from w2s_utils.diagnosis.prediction import Band, Found, Numbers, Prediction, chance_correlation
 from w2s_utils.diagnosis.rows import FeatureSet
 from w2s_utils.diagnosis.sample import MEASURED, Grid, Penalty, Signal
+from w2s_utils.geometry import Geometry
 from w2s_utils.measure.correlation import CorrelationDimension
 from w2s_utils.metrics import MODELS, Estimate, Risks
-from w2s_utils.pair import Geometry
 from w2s_utils.theory.exact import StudentTerms
 from w2s_utils.theory.ridge import Ridges, shrinkage
 

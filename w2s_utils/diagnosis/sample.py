@@ -15,9 +15,9 @@ from w2s_utils._validate import Array
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
 from w2s_utils.diagnosis.rows import FeatureSet
 from w2s_utils.directions import EQUAL, Directions, Features
+from w2s_utils.geometry import Geometry
 from w2s_utils.measure.correlation import corrected, regressions
 from w2s_utils.metrics import Risks
-from w2s_utils.pair import Geometry
 from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
 from w2s_utils.theory.ridge import JointRidges, Ridges

@@ -12,9 +12,12 @@ from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import direct, wishart
 from w2s_utils.simulation.inputs import Inputs
 from w2s_utils.simulation.ridge import simulate_ridge
+from w2s_utils.simulation.shift import simulate_shift
 from w2s_utils.simulation.teacher_student import simulate_teacher_student
 
-__all__ = ["simulate", "simulate_inputs", "simulate_ridge", "simulate_teacher_student"]
+__all__ = [
+    "simulate", "simulate_inputs", "simulate_ridge", "simulate_shift", "simulate_teacher_student",
+]  # fmt: skip
 
 
 def simulate(

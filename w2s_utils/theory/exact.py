@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from w2s_utils._validate import Array, sample_size
+from w2s_utils.geometry import Geometry
 from w2s_utils.metrics import Risks
-from w2s_utils.pair import GaussianPair, Geometry
+from w2s_utils.pair import GaussianPair
 
 RiskKind = Literal["population", "transductive"]
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from w2s_utils._validate import Array
-from w2s_utils.pair import GaussianPair, Geometry
+from w2s_utils.geometry import Geometry
+from w2s_utils.pair import GaussianPair
 from w2s_utils.theory import exact
 from w2s_utils.theory.exact import RiskKind, is_population
 
