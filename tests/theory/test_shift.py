@@ -153,3 +153,17 @@ def test_bad_sizes_are_refused(n, N, why):
         shift.expected_risks(random_pair(0), n, N)
     with pytest.raises(ValueError, match="method must be 'wishart' or 'direct'"):
         simulate_shift(random_pair(0), 10, 10, 2, 0, "other")
+
+
+def test_the_mean_student_moves_with_the_difference_of_the_laws():
+    pair = random_pair(9)
+    A, B = pair.weak_map, pair.strong_map
+    C_l = A @ np.linalg.inv(A.T @ pair.labelled @ A) @ A.T
+    on_labelled = B @ np.linalg.inv(B.T @ pair.labelled @ B) @ B.T @ pair.labelled
+    C_u = B @ np.linalg.inv(B.T @ pair.unlabelled @ B) @ B.T
+    g = C_l @ pair.labelled @ pair.target
+    moved = C_u @ (pair.unlabelled - pair.labelled) @ (g - on_labelled @ g)
+    off = on_labelled @ g + moved - pair.target
+    assert shift.student_terms(pair, 20, 15).bias == pytest.approx(
+        off @ pair.test @ off + shift.student_terms(pair, 20, 15).leaked
+    )
