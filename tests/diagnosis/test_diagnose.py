@@ -282,6 +282,18 @@ def test_what_is_cut_off_is_asked_for_labels_and_for_what_the_teacher_says():
     assert "cut off" not in " ".join(diagnosis.diagnose(W, S, y, n=[60], N=[300]).warnings)
 
 
+def test_sizes_at_the_edge_have_no_prediction_or_a_sentence():
+    W, S, y = sample(overlapping_pair(), 600, 3)
+    d = diagnosis.diagnose(W, S, y, n=[2, 3, 60], N=[2, 300])
+    assert np.isnan(d.risk["student"].value[:, 0]).all()
+    assert np.isfinite(d.risk["student"].value[2, 1])
+    assert d.joint.n == 60
+    assert diagnosis.diagnose(W, S, y, n=2, N=2).joint is None
+    for sizes in ({"n": 1, "N": 50}, {"n": 50, "N": 1}):
+        with pytest.raises(ValueError, match="must be at least 2 for models with an intercept"):
+            diagnosis.diagnose(W, S, y, **sizes)
+
+
 # --- What is wrong --------------------------------------------------------------------------------
 
 

@@ -15,8 +15,8 @@ from w2s_utils._validate import Array, ridges, sample_size
 from w2s_utils.diagnosis import page, tables
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.labels import read_labels
-from w2s_utils.diagnosis.moments import FeatureSets, read_moments
-from w2s_utils.diagnosis.prediction import Case, predict
+from w2s_utils.diagnosis.moments import FeatureSets, Moments, read_moments
+from w2s_utils.diagnosis.prediction import Case, Found, predict
 from w2s_utils.diagnosis.rows import ENERGY, Rows, matrix_rows
 from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Joint, Penalty, choose_jointly, samples
 from w2s_utils.diagnosis.verdict import Verdict, judge, warn
@@ -150,8 +150,8 @@ def diagnose(
     direction together, and are a warning, as they can carry most of the energy.
     """
     M = matrix_rows(weak, "weak")
-    sizes_n = None if n is None else _sizes(n, "n", M)
-    sizes_N = None if N is None else _sizes(N, "N", None)
+    sizes_n = None if n is None else _sizes(n, "n", M, not as_given)
+    sizes_N = None if N is None else _sizes(N, "N", None, not as_given)
     penalty = _penalty(ridge)
     if noise_variance is not None:
         if replicates is not None:
@@ -184,16 +184,23 @@ def diagnose(
     found = predict(moments, [one for _, one in kinds], noise_variance)
     (grid, main), (beside, ridgeless) = kinds[0], kinds[-1]
     paper = Forecast.of(found[-1], ridgeless.grid, beside, energy=min(energy, ENERGY), **about)
-    joint, gain = None, found[0].prediction.whole
-    at_last_N = (gain["weak"] - gain["student"])[:, np.searchsorted(main.grid.N, sizes_N[-1])]
-    if penalty == "tuned" and not np.isnan(at_last_N).all():
-        last = replace(main.grid, N=main.grid.N[sizes_N[-1] >= main.grid.N])
-        own = [Ridges(*(r[:, : len(last.N)] for r in of_column)) for of_column in found[0].ridges]
-        whole, *halves = samples(moments, moments.every)
-        joint = choose_jointly(whole, halves, last, own, int(np.nanargmax(at_last_N)))
+    joint = _joint(moments, found[0], main.grid, grid) if penalty == "tuned" else None
     return Diagnosis.of(
         found[0], main.grid, grid, energy=energy, ridgeless=paper, joint=joint, **about
     )
+
+
+def _joint(moments: Moments, found: Found, searched: Grid, grid: Grid) -> Joint | None:
+    """Ridges chosen together, at the n of the greatest gain with the most pseudo-labels."""
+    last = int(np.searchsorted(searched.N, grid.N[-1]))
+    risks = found.prediction.whole
+    gain = (risks["weak"] - risks["student"])[:, last]
+    if np.isnan(gain).all():
+        return None
+    own = [Ridges(*(ridge[:, [last]] for ridge in of_column)) for of_column in found.ridges]
+    at_last_N = replace(grid, N=grid.N[-1:])
+    whole, *halves = samples(moments, moments.every)
+    return choose_jointly(whole, halves, at_last_N, own, int(np.nanargmax(gain)))
 
 
 def _penalty(ridge: Literal["tuned"] | float | Sequence[float]) -> Penalty:
@@ -208,11 +215,15 @@ def _penalty(ridge: Literal["tuned"] | float | Sequence[float]) -> Penalty:
     return weak, student, baseline, ceiling
 
 
-def _sizes(sizes: Iterable[int] | int, name: str, rows: int | None) -> NDArray[np.int64]:
+def _sizes(
+    sizes: Iterable[int] | int, name: str, rows: int | None, intercept: bool
+) -> NDArray[np.int64]:
     given = [sizes] if isinstance(sizes, (int, np.integer)) else list(sizes)
     if not given:
         raise ValueError(f"{name} must hold at least one size.")
     found = np.unique(sample_size(given, name, 0, "zero").astype(np.int64))
+    if intercept and found[0] == 1:
+        raise ValueError(f"{name} must be at least 2 for models with an intercept, got 1.")
     if rows is not None and found[-1] >= rows:
         raise ValueError(
             f"{name} must be below the number of rows {rows}, got {found[-1]}: with that many "
