@@ -282,6 +282,13 @@ def test_what_is_cut_off_is_asked_for_labels_and_for_what_the_teacher_says():
     assert "cut off" not in " ".join(diagnosis.diagnose(W, S, y, n=[60], N=[300]).warnings)
 
 
+def test_models_that_know_everything_cannot_be_told_apart():
+    W, _, _ = sample(overlapping_pair(), 600, 3)
+    d = diagnosis.diagnose(W, W, W[:, 0] - W[:, 3], n=[30, 200], N=[100, 1000])
+    assert d.verdict.outcome == "undecided"
+    assert "cannot be told from its teacher" in d.verdict.headline
+
+
 def test_sizes_at_the_edge_have_no_prediction_or_a_sentence():
     W, S, y = sample(overlapping_pair(), 600, 3)
     d = diagnosis.diagnose(W, S, y, n=[2, 3, 60], N=[2, 300])

@@ -19,6 +19,7 @@ Outcome = Literal["helps", "beats the teacher only", "does not help", "undecided
 NOTABLE = 0.1  # relative error of a prediction that is worth a warning
 FEW_ROWS = 10  # per direction, below which corrections of order d/M are large
 FEW_TUNED = 4  # the same of tuned models, whose ridges weigh down most directions
+NO_GAIN = 1e-9  # of the labels' power: a difference that is rounding where models know everything
 NOT_WORTH = 0.995  # share of the student's error that better ridges leave, not worth a sentence
 CHANCE = 1e-4  # a p-value above it is no signal
 HEAVY = 4.0  # kurtosis of the labels' residuals, from which on bands are doubtful
@@ -72,7 +73,12 @@ def _gains(f: Forecast) -> tuple[Band, Band]:
     over_baseline = f.prediction.band(
         lambda numbers: (numbers["baseline"] - numbers["student"])[..., -1]
     )
-    return f.gain[:, -1], over_baseline
+    least = NO_GAIN * float(f.prediction.whole["power"])
+    over_teacher, over_baseline = (
+        Band(band.value, band.low - least, band.high + least)
+        for band in (f.gain[:, -1], over_baseline)
+    )
+    return over_teacher, over_baseline
 
 
 def _blind(f: Forecast, ridgeless: Forecast) -> Iterator[str]:
