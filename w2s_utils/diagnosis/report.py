@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, is_dataclass
+from functools import partial
 from html import escape
 from importlib.metadata import version
 from textwrap import wrap
@@ -17,6 +18,7 @@ from scipy import stats
 from w2s_utils._files import printable
 from w2s_utils.diagnosis import page, tables
 from w2s_utils.diagnosis.diagnose import Diagnosis
+from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.prediction import COVERAGE
 from w2s_utils.diagnosis.ranking import SURE, Ranking
 from w2s_utils.diagnosis.tables import MISSING, aligned
@@ -68,7 +70,7 @@ class Report:
         lines += ["", "Measured", *aligned(tables.measured(d.ridgeless, d))]
         lines += ["", f"Predicted at N = {d.N[-1]:,}"]
         lines += aligned(tables.risks_by_n(d)) + aligned(tables.ratios_by_n(d))
-        if _varied(d):
+        if d.ridge == "tuned":
             lines += aligned(tables.ridges_by_n(d))
         lines += ["", f"Predicted at n = {d.n[middle]:,}", *aligned(tables.by_N(d, middle))]
         lines += ["", *wrap(_how_to_read(d), WIDTH)]
@@ -112,7 +114,9 @@ class Report:
             "</div>",
             page.table(tables.risks_by_n(d), at_N),
             page.table(tables.ratios_by_n(d), at_N),
-            page.table(tables.ridges_by_n(d), f"Ridges, N = {d.N[-1]:,}") if _varied(d) else "",
+            page.table(tables.ridges_by_n(d), f"Ridges, N = {d.N[-1]:,}")
+            if d.ridge == "tuned"
+            else "",
             page.table(tables.by_N(d, middle), f"At n = {d.n[middle]:,}"),
             f"<p class=soft>{escape(_how_to_read(d))}</p>",
         ]
@@ -203,11 +207,6 @@ class RankingReport:
             if d.warnings:
                 body.append(f"<div class=warnings>{page.bullets(d.warnings)}</div>")
         return page.document(f"Which teacher for {self.student}?", body)
-
-
-def _varied(d: Diagnosis) -> bool:
-    """Whether the models have ridges that the heading does not name."""
-    return d.ridge == "tuned"
 
 
 def _models(d: Diagnosis) -> str:
@@ -307,8 +306,10 @@ def _bullets(sentences: Iterable[str]) -> list[str]:
 
 
 def _fields(d: Diagnosis) -> dict[str, Any]:
-    def own(*names: str) -> dict[str, Any]:
-        return {name: getattr(d, name) for name in names}
+    def own(*names: str, of: Forecast = d) -> dict[str, Any]:
+        return {name: getattr(of, name) for name in names}
+
+    paper = partial(own, of=d.ridgeless)
 
     terms = {f"student_{name}": values.ravel() for name, values in vars(d.terms).items()}
     used = {f"ridge_{name}": r.ravel() for name, r in zip(MODELS, d.ridges, strict=True)}
@@ -318,14 +319,11 @@ def _fields(d: Diagnosis) -> dict[str, Any]:
         **own("verdict", "warnings", "rows", "classes", "intercept", "ridge", "energy"),
         "explained": d.explained,
         "signal": d.signal,
-        **{name: getattr(d.ridgeless, name) for name in ("d_w", "d_s")},
+        **paper("d_w", "d_s"),
         "correlation_dimension": d.ridgeless.correlation,
         **own("noise_variance"),
-        **{
-            name: getattr(d.ridgeless, name)
-            for name in ("chance_correlation", "residual_w", "residual_s", "rho_w", "rho_s")
-        },
-        **{name: getattr(d.ridgeless, name) for name in ("missed", "leaked")},
+        **paper("chance_correlation", "residual_w", "residual_s", "rho_w", "rho_s"),
+        **paper("missed", "leaked"),
         "leverage_w": d.weak.leverage,
         "leverage_s": d.strong.leverage,
         "inflation_w": d.weak.inflation,
@@ -336,7 +334,7 @@ def _fields(d: Diagnosis) -> dict[str, Any]:
         "predictions": d.table().assign(**terms, **used, exact=d.exact.ravel()),
         "joint": None if d.joint is None else d.joint._asdict(),
         "ridgeless": d.ridgeless.table(),
-        "canonical_correlations": d.ridgeless.canonical_correlations,
+        **paper("canonical_correlations"),
         **own("spectrum_w", "spectrum_s"),
     }
 

@@ -299,10 +299,7 @@ def best_ridges(
     """
     n, N = np.broadcast_arrays(sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero"))
     at = expect or (lambda function: function(directions))
-    of_w, of_s = (
-        np.asarray(_ridge_path.RIDGES * features.spectrum.sum())
-        for features in (directions.weak, directions.strong)
-    )
+    of_w, of_s = _paths(directions)
 
     def least(which: str, m: Array, path: Array) -> Array:
         def risk(pair: Directions) -> Array:
@@ -320,6 +317,12 @@ def best_ridges(
 
     alpha_s = _ridge_path.least(at(misfit), of_s)
     return Ridges(alpha_w, alpha_s, least("strong", n, of_s), least("strong", n + N, of_s))
+
+
+def _paths(directions: Directions) -> list[Array]:
+    """Ridges that are tried for weak and for strong features."""
+    sets = directions.weak, directions.strong
+    return [np.asarray(_ridge_path.RIDGES * features.spectrum.sum()) for features in sets]
 
 
 class JointRidges(NamedTuple):
@@ -358,10 +361,7 @@ def joint_ridges(
     ValueError
         If a sample size is out of range.
     """
-    of_w, of_s = (
-        np.asarray(_ridge_path.RIDGES * features.spectrum.sum())
-        for features in (directions.weak, directions.strong)
-    )
+    of_w, of_s = _paths(directions)
 
     def risk(pair: Directions) -> Array:
         return student_terms(pair, n, N, of_w[:, None], of_s, strict=False).total

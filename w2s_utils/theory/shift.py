@@ -60,7 +60,7 @@ def student_terms(pair: ShiftedPair, n: ArrayLike, N: ArrayLike) -> StudentTerms
     beta, M_u, M_t = pair.target, pair.unlabelled, pair.test
     C_l, C_u = _spread(pair.weak_map, pair.labelled), _spread(pair.strong_map, M_u)
     g, to_strong = C_l @ pair.labelled @ beta, C_u @ M_u
-    v = _coefficient_variance(pair, g, n, pair.d_w)
+    v = _noise(pair, pair.labelled, g) / (n - pair.d_w - 1)
     kept = np.sum((to_strong.T @ M_t @ to_strong) * C_l)
     noise = M_u - M_u @ to_strong
     share = np.sum(M_t * C_u) / (N - pair.d_s - 1)
@@ -124,14 +124,14 @@ def _single(pair: ShiftedPair, features: Array, moment: Array, m: Array) -> Arra
     """Risk of one model on test inputs."""
     spread = _spread(features, moment)
     g = spread @ moment @ pair.target
-    noise = pair.noise_variance + _power(moment, pair.target - g)
-    variance = noise / (m - features.shape[1] - 1) * np.sum(pair.test * spread)
+    v = _noise(pair, moment, g) / (m - features.shape[1] - 1)
+    variance = v * np.sum(pair.test * spread)
     return np.asarray(_power(pair.test, g - pair.target) + variance)
 
 
-def _coefficient_variance(pair: ShiftedPair, g: Array, n: Array, d: int) -> Array:
-    rho = _power(pair.labelled, pair.target - g)
-    return np.asarray((pair.noise_variance + rho) / (n - d - 1))
+def _noise(pair: ShiftedPair, moment: Array, g: Array) -> float:
+    """Variance of the labels around the best fit g to inputs of this moment."""
+    return pair.noise_variance + _power(moment, pair.target - g)
 
 
 def _spread(features: Array, moment: Array) -> Array:
