@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import linalg
 
 from w2s_utils._validate import Array, squares, variances
 
@@ -98,3 +99,21 @@ class PairDirections(Directions):
     """
 
     columns: Array
+
+
+GRADED = 1e4  # eigenvalues lose all digits where directions differ more in length
+
+
+def principal_map(moment: Array, lengths: Array) -> tuple[Array, Array]:
+    """Variances of features, and the map of coordinates to whitened ones along their directions.
+
+    The second moment (d, d) is that of the coordinates; the features are the coordinates times
+    their lengths (d,). Variances rise.
+    """
+    if lengths.max() < GRADED * lengths.min():
+        values, directions = np.linalg.eigh(moment * lengths * lengths[:, None])
+        return values, lengths[:, None] * directions / np.sqrt(values)
+    # Slower, and right for features of any units.
+    root = np.linalg.cholesky(moment, upper=True)
+    left, singular, _ = np.linalg.svd(root * lengths)
+    return singular[::-1] ** 2, linalg.solve_triangular(root, left[:, ::-1])

@@ -10,7 +10,7 @@ from scipy.linalg import lapack
 from w2s_utils._validate import Array
 from w2s_utils.measure.correlation import BLOCKS
 
-HELD = 45_000_000  # numbers of the products that are held at once, 360 MB
+HELD = 45_000_000  # 360 MB
 PANEL = 256
 
 Read = Callable[[range], Iterator[tuple[int, Array]]]
@@ -20,7 +20,7 @@ class BlockGrams:
     """Products Z'Z of the rows of each block; row i belongs to block i modulo `BLOCKS`.
 
     Iteration gives those of all blocks in order, each valid until the next. They are symmetric, and
-    packed into D(D + 1)/2 numbers (`unpack`). As many as `HELD` allows are kept; the others are
+    packed into D(D + 1)/2 numbers (`unpack`). As many as `held` allows are kept; the others are
     made again from the rows.
 
     Parameters
@@ -29,6 +29,8 @@ class BlockGrams:
         Columns D of Z.
     read : callable
         Maps a range of blocks to pairs of a block and some of its rows of Z, all rows in turn.
+    held : int
+        Numbers of the products that are held at once.
 
     Attributes
     ----------
@@ -36,10 +38,10 @@ class BlockGrams:
         Sums over the even and over the odd blocks.
     """
 
-    def __init__(self, columns: int, read: Read) -> None:
+    def __init__(self, columns: int, read: Read, held: int = HELD) -> None:
         packed = columns * (columns + 1) // 2
         self._read, self._first = read, 0
-        self._held = np.zeros((min(max(HELD // packed, 1), BLOCKS), packed))
+        self._held = np.zeros((min(max(held // packed, 1), BLOCKS), packed))
         self.halves = np.zeros((2, packed))
         for block, Z in read(range(BLOCKS)):
             _add(self._held[block] if block < len(self._held) else self.halves[block % 2], Z)

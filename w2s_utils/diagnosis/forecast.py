@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_utils._validate import Array
-from w2s_utils.diagnosis.prediction import Band, Found, Numbers, Prediction, chance_correlation
+from w2s_utils.diagnosis.predicted import Predicted
+from w2s_utils.diagnosis.prediction import Band, Found, chance_correlation
 from w2s_utils.diagnosis.rows import FeatureSet
 from w2s_utils.diagnosis.sample import MEASURED, Grid, Penalty, Signal
 from w2s_utils.geometry import Geometry
 from w2s_utils.measure.correlation import CorrelationDimension
-from w2s_utils.metrics import MODELS, Estimate, Risks
+from w2s_utils.metrics import Estimate
 from w2s_utils.theory.exact import StudentTerms
 from w2s_utils.theory.ridge import Ridges, shrinkage
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast:
+class Forecast(Predicted):
     r"""What is known of a pair before any student is trained.
-
-    Sizes are indexed as ``[i, j]`` for ``n[i]`` labels and ``N[j]`` pseudo-labels. Everything in
-    squared units of the labels is summed over label columns.
 
     Attributes
     ----------
@@ -43,16 +39,12 @@ class Forecast:
     intercept : bool
         Whether models have one, and columns count at mean 0 and variance 1.
     weak, strong : FeatureSet
-    n, N : ndarray of int
-        Labels and pseudo-labels that are predicted.
     ridge : "tuned" or tuple of four floats
         How the penalties of the four models were set.
     ridges : Ridges
         What they are, (len(n), len(N)) each: the geometric mean over label columns.
     exact : (len(n), len(N)) ndarray of bool
         Where `theory.exact` was used; `theory.ridge` elsewhere.
-    prediction : Prediction
-        The numbers that all others follow from, for paired comparisons.
     canonical_correlations : ndarray
         Sample canonical correlations of the two sets, in falling order.
     terms : StudentTerms
@@ -73,12 +65,9 @@ class Forecast:
     intercept: bool
     weak: FeatureSet
     strong: FeatureSet
-    n: NDArray[np.int64]
-    N: NDArray[np.int64]
     ridge: Penalty
     ridges: Ridges
     exact: NDArray[np.bool_]
-    prediction: Prediction
     canonical_correlations: Array
     terms: StudentTerms
     teacher_variance: Array
@@ -204,11 +193,6 @@ class Forecast:
         return self._measured("rho_s")
 
     @cached_property
-    def noise_variance(self) -> Estimate | None:
-        """Label noise sigma^2, with standard error 0 if it was given; None if it is unknown."""
-        return None if np.isnan(self.prediction.whole["noise"]) else self._measured("noise")
-
-    @cached_property
     def missed(self) -> Estimate:
         r""":math:`\|P_s(I-P_w)\beta\|^2`, one of the student's bias terms; another is rho_s."""
         return self._measured("missed")
@@ -238,90 +222,3 @@ class Forecast:
     def rho_s(self) -> float | None:
         """Strong approximation error; None if the label noise is unknown."""
         return None if self.noise_variance is None else self.geometry.rho_s
-
-    @cached_property
-    def risk(self) -> dict[str, Band]:
-        """For each model ("weak", "student", "baseline", "ceiling") its expected excess risk.
-
-        If sigma^2 is unknown, its expected squared error against noisy labels: risk + sigma^2.
-        """
-        every = self.prediction.band(
-            lambda numbers: np.stack([*self._excess(numbers)], axis=-3), least=0.0
-        )
-        return {model: every[k] for k, model in enumerate(MODELS)}
-
-    @cached_property
-    def gain(self) -> Band:
-        """Teacher's risk less the student's. Does not depend on sigma^2."""
-        return self.prediction.band(lambda numbers: numbers["weak"] - numbers["student"])
-
-    @cached_property
-    def pgr(self) -> Band:
-        """PGR of the expected excess risks. Does not depend on sigma^2.
-
-        NaN where the band of the gap that it divides by, teacher's risk less the ceiling's, does
-        not leave out zero.
-        """
-        gap = self.prediction.band(lambda numbers: numbers["weak"] - numbers["ceiling"])
-        return self.prediction.band(
-            lambda numbers: np.where(gap.low > 0, self._excess(numbers).pgr, np.nan)
-        )
-
-    @cached_property
-    def opr(self) -> Band:
-        """OPR of the expected excess risks.
-
-        If sigma^2 is unknown its value is the ratio of errors against noisy labels, and its band
-        covers every sigma^2 from 0 to the smaller residual.
-        """
-        found = self.prediction.band(lambda numbers: self._excess(numbers).opr, least=0.0)
-        if self.noise_variance is not None:
-            return found
-        limit = self.prediction.band(
-            lambda numbers: _risks(numbers, np.minimum(numbers["rho_w"], numbers["rho_s"])).opr,
-            least=0.0,
-        )
-        return Band(found.value, np.fmin(found.low, limit.low), np.fmax(found.high, limit.high))
-
-    @property
-    def best_n_pgr(self) -> int | None:
-        """The n of the grid with the greatest PGR, at the largest N; None if no PGR is known."""
-        return _best(self.n, self.pgr.value[:, -1])
-
-    @property
-    def best_n_opr(self) -> int | None:
-        """The n of the grid with the greatest OPR, at the largest N."""
-        return _best(self.n, self.opr.value[:, -1])
-
-    def table(self) -> pd.DataFrame:
-        """Predictions in one row for each point.
-
-        Returns
-        -------
-        DataFrame
-            Columns n, N, and for each of weak, student, baseline, ceiling, gain, pgr and opr three:
-            the name for the value, name_low and name_high for its band.
-        """
-        i, j = (index.ravel() for index in np.indices((len(self.n), len(self.N))))
-        columns: dict[str, Any] = {"n": self.n[i], "N": self.N[j]}
-        bands = self.risk | {"gain": self.gain, "pgr": self.pgr, "opr": self.opr}
-        for name, every in bands.items():
-            band = every[i, j]
-            columns |= {name: band.value, f"{name}_low": band.low, f"{name}_high": band.high}
-        return pd.DataFrame(columns)
-
-    def _measured(self, name: str) -> Estimate:
-        return self.prediction.estimate(itemgetter(name))
-
-    def _excess(self, numbers: Numbers) -> Risks:
-        """Errors less the label noise, if that is known."""
-        noise = numbers["noise"]
-        return _risks(numbers, np.zeros_like(noise) if self.noise_variance is None else noise)
-
-
-def _risks(numbers: Numbers, noise: Array) -> Risks:
-    return Risks(*(numbers[model] - noise[..., None, None] for model in MODELS))
-
-
-def _best(n: NDArray[np.int64], values: Array) -> int | None:
-    return None if np.isnan(values).all() else int(n[np.nanargmax(values)])

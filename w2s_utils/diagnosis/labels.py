@@ -67,7 +67,7 @@ class Labels:
 
     def encode(self, more: ArrayLike) -> Array:
         """Further labels of the same kind, (M, r), as (M, r, columns); NaN where one is missing."""
-        values = _as_array(more, "replicates")
+        values = as_array(more, "replicates")
         values = values[:, None] if values.ndim == 1 else values
         if values.ndim != 2 or len(values) != len(self):
             raise ValueError(
@@ -96,7 +96,7 @@ class Labels:
         return np.where(missing[..., None], np.nan, columns)
 
 
-def _as_array(values: ArrayLike, name: str) -> NDArray[Any]:
+def as_array(values: ArrayLike, name: str) -> NDArray[Any]:
     """Numbers, truth values, or strings as objects with None for missing ones (`plain`)."""
     array = numpy_array(values) if hasattr(values, "__array__") else np.asarray(values, object)
     if array.dtype.kind in "UT":
@@ -112,7 +112,7 @@ def read_labels(labels: ArrayLike, classes: bool | None) -> Labels:
     ValueError
         If the labels are no vector or matrix, not finite, or all the same.
     """
-    values = _as_array(labels, "labels")
+    values = as_array(labels, "labels")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2) or 0 in values.shape:

@@ -249,7 +249,7 @@ class Reader:
             self.name,
             self.spectrum,
             d,
-            _radii(leverage, residual),
+            radii_of(leverage, residual),
             leverage=float(leverage.var() / mean - 2),
             inflation=float(leverage @ residual / (mean * total)) if total > 0 else np.nan,
             kurtosis=float(np.mean(residual**2) / residual.mean() ** 2) if total > 0 else np.nan,
@@ -260,7 +260,8 @@ class Reader:
         )
 
 
-def _radii(leverage: Array, residual: Array) -> Radii:
+def radii_of(leverage: Array, residual: Array) -> Radii:
+    """Sizes of inputs from their leverages, and the power of what a fit leaves at these sizes."""
     rows, mean = len(leverage), leverage.mean()
     # A row pulls the second moment and the fit towards itself: leave it out of both.
     left = np.maximum(1 - leverage / rows, 1 / rows)

@@ -13,8 +13,7 @@ from scipy import linalg, stats
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
-from w2s_utils.diagnosis.rows import FeatureSet
-from w2s_utils.directions import EQUAL, Directions, Features
+from w2s_utils.directions import EQUAL, Directions, Features, principal_map
 from w2s_utils.geometry import Geometry
 from w2s_utils.measure.correlation import corrected, regressions
 from w2s_utils.metrics import Risks
@@ -22,7 +21,6 @@ from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
 from w2s_utils.theory.ridge import JointRidges, Ridges
 
-GRADED = 1e4  # eigenvalues lose all digits where directions differ more in length, squared
 LEAST_VARIANCE = 1e-12  # of whitened coordinates
 SEARCHED = 24  # N, when the theory of ridge is searched for a crossing
 RIDGELESS = (0.0, 0.0, 0.0, 0.0)
@@ -263,7 +261,8 @@ class Sample:
         """The pair along its principal directions, one for each label column."""
         moment, (w, s, y), sets = self.moment, self.parts, self.sets
         (variances_w, to_w), (variances_s, to_s) = (
-            self._along(part, features) for part, features in ((w, sets.weak), (s, sets.strong))
+            principal_map(moment[part, part], np.sqrt(features.spectrum[: features.d]))
+            for part, features in ((w, sets.weak), (s, sets.strong))
         )
         cross = to_s.T @ moment[s, w] @ to_w
         targets = (to_w.T @ moment[w, y]).T, (to_s.T @ moment[s, y]).T
@@ -276,17 +275,6 @@ class Sample:
             )
             for b_w, b_s, p in zip(*targets, moment.diagonal()[y], strict=True)
         ]
-
-    def _along(self, part: slice, features: FeatureSet) -> tuple[Array, Array]:
-        """Variances in this sample, and the map to whitened coordinates along their directions."""
-        moment, scale = self.moment[part, part], np.sqrt(features.spectrum[: features.d])
-        if scale.max() < GRADED * scale.min():
-            values, directions = np.linalg.eigh(moment * scale * scale[:, None])
-            return values, scale[:, None] * directions / np.sqrt(values)
-        # Slower, and right for features of any units.
-        root = np.linalg.cholesky(moment, upper=True)
-        left, singular, _ = np.linalg.svd(root * scale)
-        return singular[::-1] ** 2, linalg.solve_triangular(root, left[:, ::-1])
 
 
 def samples(moments: Moments, sets: FeatureSets) -> list[Sample]:

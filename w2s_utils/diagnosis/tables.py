@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_utils.diagnosis.forecast import Forecast
+from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.metrics import MODELS
 
@@ -50,7 +51,7 @@ def measured(f: Forecast, used: Forecast) -> Table:
     return [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in rows]
 
 
-def risks_by_n(f: Forecast) -> Table:
+def risks_by_n(f: Predicted) -> Table:
     """Return the four risks at the largest N for some n."""
     rows = [["n", "teacher", "student", "baseline", "ceiling"]]
     digits = _digits(f.risk["ceiling"].value)
@@ -66,6 +67,18 @@ def ratios_by_n(f: Forecast) -> Table:
         ratios = _interval(f.pgr[i, -1]), _interval(f.opr[i, -1])
         wins = _from(f.beats_teacher[i]), _from(f.beats_baseline[i])
         rows.append([f"{f.n[i]:,}", *ratios, *wins])
+    return rows
+
+
+def by_group(groups: Mapping[str, Predicted]) -> Table:
+    """Four risks, PGR and gain of each group at the largest sizes, the worst student first."""
+    rows = [["group", "teacher", "student", "baseline", "ceiling", "gain", "PGR"]]
+    last = {name: float(f.risk["student"].value[-1, -1]) for name, f in groups.items()}
+    digits = _digits([*last.values()])
+    for name in sorted(last, key=lambda group: -last[group]):
+        f = groups[name]
+        risks = (_half(f.risk[model][-1, -1], digits) for model in MODELS)
+        rows.append([name, *risks, _half(f.gain[-1, -1], digits), _interval(f.pgr[-1, -1])])
     return rows
 
 

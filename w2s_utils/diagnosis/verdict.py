@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_utils.diagnosis.forecast import Forecast
+from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.diagnosis.rows import LEAST_ROWS, FeatureSet
-from w2s_utils.diagnosis.sample import RIDGELESS, Joint
+from w2s_utils.diagnosis.sample import RIDGELESS, Joint, Penalty
 
 Outcome = Literal["helps", "beats the teacher only", "does not help", "undecided", "no signal"]
 
@@ -55,20 +56,23 @@ def judge(f: Forecast, ridgeless: Forecast, joint: Joint | None) -> Verdict:
             "no signal", f"No signal: {blind[0]} Are the rows aligned?", tuple(blind[1:])
         )
     N = int(f.N[-1])
-    over_teacher, over_baseline = _gains(f)
+    over_teacher, over_baseline = gains(f)
     outcome, said = compare(f.n, over_teacher, over_baseline)
     reasons = [
         *_balance(f, over_teacher), _overlap(ridgeless), *_too_few(f),
         *_baseline(f, over_baseline), *_together(joint), *_beside(f, ridgeless),
     ]  # fmt: skip
+    told = f"With N = {N:,} pseudo-labels{models_said(f.ridge)} the student {said}."
+    return Verdict(outcome, told, tuple(reasons))
+
+
+def models_said(ridge: Penalty) -> str:
+    """How the models are regularised, behind the number of pseudo-labels."""
     how = {"tuned": ", each model at its best ridge,", RIDGELESS: " and no ridge"}
-    told = how.get(f.ridge, " at the given ridge")
-    return Verdict(
-        outcome, f"With N = {N:,} pseudo-labels{told} the student {said}.", tuple(reasons)
-    )
+    return how.get(ridge, " at the given ridge")
 
 
-def _gains(f: Forecast) -> tuple[Band, Band]:
+def gains(f: Predicted) -> tuple[Band, Band]:
     """What the student gains on its teacher and on the baseline at the largest N."""
     over_baseline = f.prediction.band(
         lambda numbers: (numbers["baseline"] - numbers["student"])[..., -1]
@@ -107,7 +111,7 @@ def _together(joint: Joint | None) -> Iterator[str]:
 
 def _beside(f: Forecast, ridgeless: Forecast) -> Iterator[str]:
     if f.ridge != RIDGELESS:
-        _, said = compare(f.n, *_gains(ridgeless))
+        _, said = compare(f.n, *gains(ridgeless))
         yield (
             f"Without ridge, on the {ridgeless.d_w} weak and {ridgeless.d_s} strong directions of "
             f"{100 * ridgeless.energy:g} % of the energy, the student {said}."

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from w2s_utils._validate import Array, count, seeded
+from w2s_utils._validate import Array, count, ridges, seeded
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import ShiftedPair
 from w2s_utils.probes import fit_ridge
@@ -21,6 +21,9 @@ def simulate_shift(
     trials: int,
     seed: int | np.random.SeedSequence,
     method: Literal["wishart", "direct"] = "wishart",
+    *,
+    alpha_w: float = 0.0,
+    alpha_s: float = 0.0,
 ) -> Risks:
     """Draw the excess risks on test inputs of the four models over independent training sets.
 
@@ -36,6 +39,8 @@ def simulate_shift(
         ``direct`` draws all n + N inputs; ``wishart`` their triangular factors, from which least
         squares gives the same fits (`simulation.wishart`): of the same law, at a cost that does not
         grow with n or N.
+    alpha_w, alpha_s : float
+        Ridge of the weak and of the strong models (`probes.fit_ridge`).
 
     Returns
     -------
@@ -45,7 +50,7 @@ def simulate_shift(
     Raises
     ------
     ValueError
-        If a count is not a positive integer, or `method` is unknown.
+        If a count is not a positive integer, a ridge negative, or `method` unknown.
     """
     draws = {"wishart": triangular_factor, "direct": _rows}
     if method not in draws:
@@ -53,7 +58,8 @@ def simulate_shift(
     n, N, trials = count(n, "n"), count(N, "N"), count(trials, "trials")
     rng, draw = np.random.default_rng(seeded(seed)), draws[method]
     roots = pair.root("labelled"), pair.root("unlabelled")
-    found = [_trial(pair, n, N, roots, draw, rng) for _ in range(trials)]
+    alphas = float(ridges(alpha_w, "alpha_w")), float(ridges(alpha_s, "alpha_s"))
+    found = [_trial(pair, n, N, alphas, roots, draw, rng) for _ in range(trials)]
     return Risks(*np.transpose(found))
 
 
@@ -65,6 +71,7 @@ def _trial(
     pair: ShiftedPair,
     n: int,
     N: int,
+    alphas: tuple[float, float],
     roots: tuple[Array, Array],
     draw: Draw,
     rng: np.random.Generator,
@@ -77,10 +84,16 @@ def _trial(
         Z = drawn[:, :-1] @ root.T
         return Z, Z @ beta + sigma * drawn[:, -1]
 
+    def fit(X: Array, labels: Array, m: int, alpha: float) -> Array:
+        # Triangular factors have fewer rows than the m that the loss is the mean of.
+        return fit_ridge(X, labels, alpha * m / len(X))
+
     (Z, y), (U, withheld) = (inputs(root, m) for root, m in zip(roots, (n, N), strict=True))
-    weak = A_w @ fit_ridge(Z @ A_w, y)
-    student = A_s @ fit_ridge(U @ A_s, U @ weak)
-    baseline = A_s @ fit_ridge(Z @ A_s, y)
+    alpha_w, alpha_s = alphas
+    weak = A_w @ fit(Z @ A_w, y, n, alpha_w)
+    student = A_s @ fit(U @ A_s, U @ weak, N, alpha_s)
+    baseline = A_s @ fit(Z @ A_s, y, n, alpha_s)
     both = np.vstack([Z, U]) @ A_s, np.concatenate([y, withheld])
-    errors = (fit - beta for fit in (weak, student, baseline, A_s @ fit_ridge(*both)))
+    ceiling = A_s @ fit(*both, n + N, alpha_s)
+    errors = (model - beta for model in (weak, student, baseline, ceiling))
     return [float(error @ pair.test @ error) for error in errors]

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from w2s_utils import _ridge_path
-from w2s_utils._validate import Array, ridges, sample_size, variances
+from w2s_utils._validate import Array, sample_size, variances
 from w2s_utils.directions import Directions, Features
 from w2s_utils.metrics import Risks
-from w2s_utils.theory.effective import effective_ridge, effective_samples
+from w2s_utils.theory.effective import effective_ridge
 from w2s_utils.theory.exact import StudentTerms
+from w2s_utils.theory.fits import Answers, fit_features, misfit, single_risk, teacher_answers
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,8 @@ def student_terms(
     The cost is O(d_w d_s) for each pair of n and alpha_w, and O(d_s) for each point of the grid.
     """
     strong = directions.strong
-    taught = _pseudo_labels(directions, n, alpha_w, finite_size, strict)
-    student = _fit(strong, N, alpha_s, "N", "alpha_s", finite_size, strict)
+    taught = _answers(directions, n, alpha_w, finite_size, strict)
+    student = fit_features(strong, N, alpha_s, "N", "alpha_s", finite_size, strict)
 
     def as_noise(power: Array, power_s: Array) -> Array:
         """Student error from pseudo-labels of this power in all, and along its directions."""
@@ -184,12 +185,9 @@ def student_misfit(
     The risk of `expected_risks` for a model whose target is the teacher's function, which it
     observes without noise, on average over teachers.
     """
-    taught = _pseudo_labels(directions, n, alpha_w, finite_size, strict)
-    student = _fit(directions.strong, N, alpha_s, "N", "alpha_s", finite_size, strict)
-    power_s = taught.mean_s**2 + taught.variance_s
-    unseen = taught.mean + taught.variance - power_s.sum(axis=-1)
-    bias = np.sum((1 - student.mean_factors) ** 2 * power_s, axis=-1)
-    return np.asarray(bias + student.error_power(power_s, unseen) + unseen)
+    taught = _answers(directions, n, alpha_w, finite_size, strict)
+    student = fit_features(directions.strong, N, alpha_s, "N", "alpha_s", finite_size, strict)
+    return misfit(taught, student)
 
 
 def expected_risks(
@@ -246,10 +244,10 @@ def expected_risks(
     alpha_b, alpha_c = (alpha_s if alpha is None else alpha for alpha in (alpha_b, alpha_c))
     how = finite_size, strict
     return Risks.of(
-        _single(weak, sigma2, _fit(weak, n, alpha_w, "n", "alpha_w", *how)),
+        single_risk(weak, sigma2, fit_features(weak, n, alpha_w, "n", "alpha_w", *how)),
         student_terms(directions, n, N, alpha_w, alpha_s, *how).total,
-        _single(strong, sigma2, _fit(strong, n, alpha_b, "n", "alpha_b", *how)),
-        _single(strong, sigma2, _fit(strong, n + N, alpha_c, "n + N", "alpha_c", *how)),
+        single_risk(strong, sigma2, fit_features(strong, n, alpha_b, "n", "alpha_b", *how)),
+        single_risk(strong, sigma2, fit_features(strong, n + N, alpha_c, "n + N", "alpha_c", *how)),
     )
 
 
@@ -304,8 +302,8 @@ def best_ridges(
     def least(which: str, m: Array, path: Array) -> Array:
         def risk(pair: Directions) -> Array:
             features: Features = getattr(pair, which)
-            fit = _fit(features, m[..., None], path, "m", "ridge", True, False)
-            return _single(features, pair.noise_variance, fit)
+            fit = fit_features(features, m[..., None], path, "m", "ridge", True, False)
+            return single_risk(features, pair.noise_variance, fit)
 
         return _ridge_path.least(at(risk), path)
 
@@ -429,127 +427,12 @@ def teacher_variance(
     ValueError
         As in `student_terms`.
     """
-    return _pseudo_labels(directions, n, alpha_w, True, strict).variance
+    return _answers(directions, n, alpha_w, True, strict).variance
 
 
-@dataclass(frozen=True)
-class _PseudoLabels:
-    """Power of the teacher's mean and of its errors: in all, and along the student's directions."""
-
-    mean: Array
-    mean_s: Array  # signed: the mean's coefficients
-    variance: Array
-    variance_s: Array
-
-
-def _pseudo_labels(
+def _answers(
     directions: Directions, n: ArrayLike, alpha_w: ArrayLike, finite_size: bool, strict: bool
-) -> _PseudoLabels:
-    weak, overlap = directions.weak, directions.cross
-    teacher = _fit(weak, n, alpha_w, "n", "alpha_w", finite_size, strict)
-    mean = teacher.mean_factors * weak.target
-    variance, common = teacher.errors(
-        weak.target, teacher.noise_factor * (directions.noise_variance + weak.rho)
-    )
-    return _PseudoLabels(
-        mean=np.sum(mean**2, axis=-1),
-        mean_s=mean @ overlap.T,
-        variance=np.sum(variance + common**2, axis=-1),
-        variance_s=variance @ (overlap**2).T + (common @ overlap.T) ** 2,
-    )
-
-
-def _single(features: Features, noise_variance: float, fit: _Fit) -> Array:
-    """Risk of one model."""
-    beta, rho = features.target, features.rho
-    bias = np.sum(((1 - fit.mean_factors) * beta) ** 2, axis=-1)
-    noise = fit.noise_factor[..., 0] * (noise_variance + rho)
-    return np.asarray(bias + fit.error_power(beta**2, noise) + rho)
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """First two moments of a fit's coefficients, for every target and noise variance.
-
-    Arrays (..., d), or (..., 1) for numbers that all directions share; names as in chapter 6.
-    `order` is 1/spare, the expansion's parameter, or 0 without the finite-size correction.
-    """
-
-    factors: Array
-    mean_factors: Array
-    noise_shares: Array  # variance of each coefficient, of a unit of noise
-    order: Array
-    delta: Array
-    noise_factor: Array  # by how much the sizes of the inputs amplify noise
-
-    def errors(self, beta: Array, noise: Array) -> tuple[Array, Array]:
-        """Covariance of the coefficients as diag(first) + second second^T."""
-        S, e = self.factors, self.order
-        lost = (1 - S) * beta
-        power = lost**2
-        first, second = (np.sum(S**k * power, axis=-1, keepdims=True) for k in (1, 2))
-        variance = (
-            (power.sum(axis=-1, keepdims=True) + noise) * self.noise_shares
-            + e**2 * S**2 * (3 * second - (2 + 4 * self.delta) * first)
-            + 2 * e**2 * S**3 * first
-        )
-        return variance, np.sqrt(e) * S * lost
-
-    def error_power(self, beta_squared: Array, noise: Array | float) -> Array:
-        """Trace of the covariance; linear in the squares of the target's coefficients."""
-        S, e = self.factors, self.order
-        df2, df3 = (np.sum(S**k, axis=-1, keepdims=True) for k in (2, 3))
-        weights = self.noise_shares.sum(axis=-1, keepdims=True) + e * (
-            S**2 + e * (2 * df3 * S - df2 * ((2 + 4 * self.delta) * S - 3 * S**2))
-        )
-        return np.asarray(
-            np.sum(weights * (1 - S) ** 2 * beta_squared, axis=-1)
-            + self.noise_shares.sum(axis=-1) * noise
-        )
-
-
-def _fit(
-    features: Features,
-    m: ArrayLike,
-    alpha: ArrayLike,
-    size_name: str,
-    alpha_name: str,
-    finite_size: bool,
-    strict: bool,
-) -> _Fit:
-    """Moments of one model's fit; refuse what has no finite risk, or make it NaN."""
-    m, alpha = sample_size(m, size_name, 0, "zero"), ridges(alpha, alpha_name)
-    var = features.spectrum
-    effective = effective_samples(var, m, alpha, features.radii)
-    S = var / np.add.outer(effective.kappa, var)
-    noise_factor = effective.noise[..., None]
-    df2, df3, df4 = (np.sum(S**k, axis=-1, keepdims=True) for k in (2, 3, 4))
-    spare = effective.samples[..., None] - df2
-
-    def finite(value: Array, converges: NDArray[np.bool_]) -> Array:
-        if strict and not converges.all():
-            raise ValueError(
-                f"{size_name} is too near the interpolation threshold of {len(var)} features for "
-                f"so small an {alpha_name}: rare training sets dominate the risk. Take another "
-                f"{size_name} or raise {alpha_name}."
-            )
-        return np.where(converges, value, np.nan)
-
-    # Below two, rare training sets dominate the risk and the expansion in 1/spare is worth nothing,
-    # even where its terms cancel. Without ridge `spare` is m - d: m = d + 2 passes.
-    spare = finite(spare, spare > (2 - 1e-9 if finite_size else 0))
-    delta, epsilon = (df2 - df3) / spare, (df3 - df4) / spare
-    if not finite_size:
-        zero = np.zeros_like(spare)
-        return _Fit(S, S, S**2 / spare, zero, delta, noise_factor)
-    own = (2 + 4 * delta) * S - 3 * S**2
-    average = np.sum(S**2 * own, axis=-1, keepdims=True) / df2
-    corrected = spare + 3 * epsilon - 3 * delta - 4 * delta**2 + average
-    return _Fit(
-        factors=S,
-        mean_factors=S - S * (1 - S) * (S - delta) / spare,
-        noise_shares=S**2 * (1 - (own - average) / spare) / corrected,
-        order=1 / spare,
-        delta=delta,
-        noise_factor=noise_factor,
-    )
+) -> Answers:
+    weak = directions.weak
+    fit = fit_features(weak, n, alpha_w, "n", "alpha_w", finite_size, strict)
+    return teacher_answers(weak, directions.noise_variance, fit, directions.cross)

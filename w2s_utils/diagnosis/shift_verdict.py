@@ -1,0 +1,154 @@
+"""A prediction for other inputs in words: the verdict, and whether the shift is the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from w2s_utils.diagnosis.diagnose import Diagnosis
+from w2s_utils.diagnosis.predicted import Predicted
+from w2s_utils.diagnosis.prediction import Numbers, Prediction
+from w2s_utils.diagnosis.verdict import Verdict, compare, gains, models_said
+
+WORTH = 0.02  # of the student's error: a change of it that is worth a sentence
+
+
+def judge_shift(
+    f: Predicted,
+    unshifted: Diagnosis,
+    nearby: Predicted,
+    alike: Predicted,
+    groups: Mapping[str, Predicted],
+    worst: Predicted | None,
+) -> Verdict:
+    """Verdict at the largest N, on all test inputs."""
+    if unshifted.verdict.outcome == "no signal":
+        return unshifted.verdict
+    outcome, said = compare(f.n, *gains(f))
+    reasons = [*_shift(f, alike), *_pool(f, nearby), *_groups(f, groups, worst)]
+    headline = (
+        f"On the test inputs, with N = {f.N[-1]:,} pseudo-labels{models_said(unshifted.ridge)} the "
+        f"student {said}."
+    )
+    return Verdict(outcome, headline, tuple(reasons))
+
+
+def _shift(f: Predicted, alike: Predicted) -> Iterator[str]:
+    """Whether the verdict would be another one if all inputs were like the labelled ones."""
+    here, there = (compare(f.n, *gains(one)) for one in (f, alike))
+    i = _largest_gain(alike)
+    if i is None:
+        return
+    change, sure = _differ(f.prediction, alike.prediction, i)
+    if here[0] != there[0] and sure:
+        yield (
+            "The shift is the reason: if all inputs were like the labelled ones, the student "
+            f"{_would(there[1])}."
+        )
+    elif here[0] != there[0]:
+        yield (
+            f"If all inputs were like the labelled ones, the student {_would(there[1])}; whether "
+            "the shift makes the difference cannot be told from these rows."
+        )
+    else:
+        yield "The verdict would be the same if all inputs were like the labelled ones."
+    if sure:
+        moved = ", ".join(
+            f"the {name}'s from {one.risk[model].value[i, -1]:.3g} to {other:.3g}"
+            for name, model in (("teacher", "weak"), ("student", "student"))
+            for one, other in ((alike, f.risk[model].value[i, -1]),)
+        )
+        kind = "costs" if change < 0 else "brings"
+        yield (
+            f"At n = {f.n[i]:,} the shift {kind} the student {abs(change):.3g} of its gain on the "
+            f"teacher: it moves {moved}."
+        )
+
+
+def _pool(f: Predicted, nearby: Predicted) -> Iterator[str]:
+    """What pseudo-labels on inputs like the test ones would change."""
+    i = _largest_gain(nearby)
+    if i is None:
+        return
+    student = f.risk["student"].value[i, -1]
+    change, sure = _differ(nearby.prediction, f.prediction, i, of_student=True)
+    if sure and abs(change) > WORTH * student:
+        kind = "lower" if change < 0 else "raise"
+        yield (
+            f"Pseudo-labels on inputs like the test ones would {kind} the student's error at n = "
+            f"{f.n[i]:,} from {student:.3g} to {nearby.risk['student'].value[i, -1]:.3g}."
+        )
+
+
+def _groups(
+    f: Predicted, groups: Mapping[str, Predicted], worst: Predicted | None
+) -> Iterator[str]:
+    """How the group fares in which the student does worst."""
+    i = _largest_gain(f)
+    if worst is None or i is None:
+        return
+    errors = {name: float(one.risk["student"].value[i, -1]) for name, one in groups.items()}
+    name = max(errors, key=lambda group: errors[group])
+    _, said = compare(f.n, *gains(groups[name]))
+    yield (
+        f"Its worst group is {name}, with an error of {errors[name]:.3g} against "
+        f"{f.risk['student'].value[i, -1]:.3g} in all (n = {f.n[i]:,}). There it {said}."
+    )
+
+
+def warn_of_shift(
+    known: Mapping[str, bool], cut: Mapping[str, int], unshifted: Diagnosis
+) -> tuple[str, ...]:
+    """Why the prediction may be off, the most serious first."""
+    said = []
+    if not known["test"]:
+        said.append(
+            "Test inputs have no labels: the target is taken for the best linear function of both "
+            "feature sets among labelled inputs, there as here. Labels of some test inputs would "
+            "tell."
+        )
+    if not known["unlabelled"]:
+        said.append(
+            "Unlabelled inputs have no labels: the ceiling and PGR rest on the same assumption "
+            "there. The student does not."
+        )
+    for name, count in cut.items():
+        if count:
+            said.append(
+                f"{count} {name} directions are left out, as a set has fewer than three rows for "
+                "each; give more rows."
+            )
+    return (*said, *unshifted.warnings)
+
+
+def _largest_gain(f: Predicted) -> int | None:
+    gain = f.gain.value[:, -1]
+    return None if np.isnan(gain).all() else int(np.nanargmax(gain))
+
+
+def _differ(
+    one: Prediction, other: Prediction, i: int, of_student: bool = False
+) -> tuple[float, bool]:
+    """Difference of two gains, or students' errors, at n[i]; whether its band leaves zero out."""
+
+    def part(numbers: Numbers) -> np.ndarray:
+        value = numbers["student"] if of_student else numbers["weak"] - numbers["student"]
+        return np.asarray(value[..., i, -1])
+
+    whole, left_out = (
+        {"noise": a["noise"], "gap": part(a) - part(b)}
+        for a, b in ((one.whole, other.whole), (one.left_out, other.left_out))
+    )
+    gap = Prediction(whole, left_out, one.widened)
+    return float(whole["gap"]), gap.sign(lambda numbers: numbers["gap"])[1]
+
+
+def _would(said: str) -> str:
+    """What would be the case in place of what is."""
+    words = (("beats", "would beat"), ("is worse", "would be worse"),
+             ("cannot be told", "could not be told"), ("has no", "would have no"))  # fmt: skip
+    for now, then in words:
+        if said.startswith(now):
+            return said.replace(now, then, 1)
+    return said
