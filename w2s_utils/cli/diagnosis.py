@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from w2s_utils._files import printable, write_atomically
+from w2s_utils._files import write_atomically
 from w2s_utils.cli.requests import check_targets, request
+from w2s_utils.cli.sets import SetFiles, shown
 
 if TYPE_CHECKING:
-    from w2s_utils.diagnosis import RankingReport, Report
+    from w2s_utils.diagnosis import RankingReport, Report, ShiftReport
 
 _StrongFile = Annotated[
     str, typer.Option("--strong", metavar="FILE", help="Strong features of the same inputs.")
@@ -51,6 +52,25 @@ _Classes = Annotated[
         show_default="classes if they are words or take two values",
     ),
 ]
+_PANEL = "Other inputs: those to be pseudo-labelled, and those that count"
+_File = Annotated[str | None, typer.Option(metavar="FILE", rich_help_panel=_PANEL)]
+_Files = Annotated[list[str] | None, typer.Option(metavar="FILE", rich_help_panel=_PANEL)]
+_TestLabels = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", rich_help_panel=_PANEL, help="Labels of the test inputs, if any."),
+]
+_Split = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        rich_help_panel=_PANEL,
+        help="In place of these: says labelled, unlabelled or test of each row.",
+    ),
+]
+_Groups = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", rich_help_panel=_PANEL, help="Names the group of each test row."),
+]
 _Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", file_okay=False, help="Folder for the JSON and the HTML report."),
@@ -83,6 +103,13 @@ def diagnose(
             "--verify", help="Also train the four models on these rows, to check the prediction."
         ),
     ] = False,
+    unlabelled_weak: _File = None,
+    unlabelled_strong: _File = None,
+    test_weak: _File = None,
+    test_strong: _File = None,
+    test_labels: _TestLabels = None,
+    split: _Split = None,
+    groups: _Groups = None,
     out: _Out = None,
 ) -> None:
     """Will this teacher help this student? Predict it from their features, without training.
@@ -94,30 +121,39 @@ def diagnose(
 
     w2s diagnose --weak a.npz::small --strong a.npz::large --labels people.csv::age --n 1000
     --N 10000 --verify --out report
+
+    w2s diagnose --weak easy_w.npy --strong easy_s.npy --labels easy.npy --test-weak hard_w.npy
+    --test-strong hard_s.npy --unlabelled-weak hard_w.npy --unlabelled-strong hard_s.npy
     """
     from w2s_utils import diagnosis
     from w2s_utils.io import files
 
+    how: dict[str, Any] = {
+        "noise_variance": sigma2, "n": n, "N": N, "ridge": ridge or "tuned", "energy": energy,
+        "classes": classes, "as_given": as_given,
+    }  # fmt: skip
+    report: Report | ShiftReport
     with request():
         _check_folder(out, "diagnosis.json")
-        W, S = files.open_features(weak), files.open_features(strong)
-        y = files.read_labels(labels, names=True)
-        with _watched(W, S) as (watched_W, watched_S):
-            found = diagnosis.diagnose(
-                watched_W,
-                watched_S,
-                y,
-                noise_variance=sigma2,
-                replicates=None if replicates is None else files.read_replicates(replicates),
-                n=n,
-                N=N,
-                ridge=ridge or "tuned",
-                energy=energy,
-                classes=classes,
-                as_given=as_given,
-            )
-        check = diagnosis.verify(found, W, S, y) if verify else None
-    report = diagnosis.Report(found, check, teacher=_shown(weak), student=_shown(strong))
+        names = {"teacher": shown(weak), "student": shown(strong)}
+        sets = SetFiles(
+            [weak], strong, labels, _listed(unlabelled_weak), _listed(unlabelled_strong),
+            _listed(test_weak), test_strong, test_labels, split, groups,
+        )  # fmt: skip
+        if sets.shifted:
+            if verify or replicates:
+                raise ValueError("--verify and --replicates are for inputs of one kind.")
+            with sets.reading() as given:
+                found = diagnosis.diagnose_shift(**_of_one(given), **how)
+            report = diagnosis.ShiftReport(found, **names)
+        else:
+            W, S = files.open_features(weak), files.open_features(strong)
+            y = files.read_labels(labels, names=True)
+            more = None if replicates is None else files.read_replicates(replicates)
+            with _watched(W, S) as (watched_W, watched_S):
+                plain = diagnosis.diagnose(watched_W, watched_S, y, replicates=more, **how)
+            check = diagnosis.verify(plain, W, S, y) if verify else None
+            report = diagnosis.Report(plain, check, **names)
     _show(report, out, "diagnosis.json")
 
 
@@ -143,57 +179,79 @@ def rank(
     energy: _Energy = 1.0,
     classes: _Classes = None,
     as_given: _AsGiven = False,
+    unlabelled_weak: _Files = None,
+    unlabelled_strong: _Files = None,
+    test_weak: _Files = None,
+    test_strong: _File = None,
+    test_labels: _TestLabels = None,
+    split: _Split = None,
+    groups: _Groups = None,
     out: _Out = None,
 ) -> None:
-    """Which teacher should this student take? Rank teachers by their student's predicted risk.
+    """Rank teachers for a student, or pools to be pseudo-labelled, by the student's predicted risk.
 
-    Files as of w2s diagnose; a teacher is named by its file. Example:
+    Several --weak are teachers; several --unlabelled-weak of one teacher are pools. Files as of w2s
+    diagnose; a teacher or pool is named by its file. Of other inputs give the weak features of each
+    teacher in the same order. Examples:
 
     w2s rank --weak small.npy --weak medium.npy --strong large.npy --labels labels.npy --n 1000
     --N 10000
+
+    w2s rank --weak w.npy --strong s.npy --labels y.npy --unlabelled-weak news_w.npy
+    --unlabelled-strong news_s.npy --unlabelled-weak blogs_w.npy --unlabelled-strong blogs_s.npy
+    --test-weak test_w.npy --test-strong test_s.npy
     """
     from w2s_utils import diagnosis
     from w2s_utils.io import files
 
     with request():
         _check_folder(out, "ranking.json")
-        teachers = {_shown(file): files.open_features(file) for file in weak}
-        if len(teachers) < len(weak):
-            raise ValueError("Two teachers have files of the same name: rename one of them.")
-        S = files.open_features(strong)
-        with _watched(*teachers.values(), S, more=len(teachers) - 1) as watched:
-            found = diagnosis.rank_teachers(
-                dict(zip(teachers, watched, strict=False)),
-                watched[-1],
-                files.read_labels(labels, names=True),
-                n=min(4 * max(W.shape[1] for W in teachers.values()), len(S) // 2)
-                if n is None
-                else n,
-                N=10 * S.shape[1] if N is None else N,
-                noise_variance=sigma2,
-                replicates=None if replicates is None else files.read_replicates(replicates),
-                ridge=ridge or "tuned",
-                energy=energy,
-                classes=classes,
-                as_given=as_given,
-            )
-    _show(diagnosis.RankingReport(found, student=_shown(strong)), out, "ranking.json")
+        sets = SetFiles(
+            weak, strong, labels, unlabelled_weak or (), unlabelled_strong or (), test_weak or (),
+            test_strong, test_labels, split, groups,
+        )  # fmt: skip
+        more = None if replicates is None else files.read_replicates(replicates)
+        with sets.reading() as given:
+            W, S = given["teachers"].values(), given["strong"]
+            how: dict[str, Any] = {
+                "n": min(4 * max(X.shape[1] for X in W), S.shape[0] // 2) if n is None else n,
+                "N": 10 * S.shape[1] if N is None else N,
+                "noise_variance": sigma2, "ridge": ridge or "tuned", "energy": energy,
+                "classes": classes, "as_given": as_given,
+            }  # fmt: skip
+            if sets.pools:
+                if more is not None:
+                    raise ValueError("--replicates are for inputs of one kind.")
+                if "test" not in given:
+                    raise ValueError("Say which inputs count: --test-weak and --test-strong.")
+                found = diagnosis.rank_pools(**_of_one(given), **how)
+            else:
+                found = diagnosis.rank_teachers(**given, replicates=more, **how)
+    _show(diagnosis.RankingReport(found, student=shown(strong)), out, "ranking.json")
+
+
+def _of_one(given: dict[str, Any]) -> dict[str, Any]:
+    """The same for the only teacher."""
+    (name,) = given["teachers"]
+    own = {key: value for key, value in given.items() if key != "teachers"}
+    for role in ("unlabelled", "test"):
+        if role in own:
+            weak, *rest = own[role]
+            own[role] = weak[name], *rest
+    return {"weak": given["teachers"][name], **own}
+
+
+def _listed(file: str | None) -> list[str]:
+    return [] if file is None else [file]
 
 
 @contextmanager
-def _watched(*matrices: Any, more: int = 0) -> Iterator[list[Any]]:
-    """The matrices, which are read twice and the last some times more, under a progress bar."""
+def _watched(*matrices: Any) -> Iterator[list[Any]]:
+    """The matrices, which are read twice, under a progress bar."""
     from w2s_utils._progress import Watched, counted
 
-    total = 2 * sum(map(len, matrices)) + more * len(matrices[-1])
-    with counted(total, "reading") as tell:
+    with counted(2 * sum(map(len, matrices)), "reading") as tell:
         yield [Watched(matrix, tell) for matrix in matrices]
-
-
-def _shown(file: str) -> str:
-    """Name of a file of features without its folder, fit to be printed."""
-    path, separator, name = file.partition("::")
-    return printable(f"{Path(path).name}{separator}{name}")
 
 
 def _check_folder(out: Path | None, json_file: str) -> None:
@@ -211,7 +269,7 @@ def _check_folder(out: Path | None, json_file: str) -> None:
         check_targets(out / json_file, out / "report.html")
 
 
-def _show(report: "Report | RankingReport", out: Path | None, json_file: str) -> None:
+def _show(report: "Report | ShiftReport | RankingReport", out: Path | None, json_file: str) -> None:
     """Print a report, and write its two files."""
     typer.echo(report.text)
     if out is not None:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis import page, tables
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
-from w2s_utils.diagnosis.labels import Labels, as_array, read_labels
+from w2s_utils.diagnosis.labels import Labels, as_array, named, read_labels
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Numbers, Prediction
 from w2s_utils.diagnosis.rows import Rows, matrix_rows
@@ -263,7 +263,7 @@ def _group_codes(groups: ArrayLike | None, rows: int) -> tuple[list[str], NDArra
     given = np.asarray(groups, object)
     if given.shape != (rows,):
         raise ValueError(f"groups must name one for each of {rows} test rows, got {given.shape}.")
-    names, codes = np.unique([str(name) for name in given], return_inverse=True)
+    names, codes = np.unique([str(named(name)) for name in given.tolist()], return_inverse=True)
     for name, count in zip(names, np.bincount(codes), strict=True):
         if count < GROUP_ROWS:
             raise ValueError(

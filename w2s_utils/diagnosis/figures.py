@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from w2s_utils import plots
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.forecast import Forecast
+from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.metrics import MODELS
 
@@ -34,6 +35,7 @@ _PARTS = {
     "leaked": ("bias: leaked", plots.PARTS["leaked"], None),
     "unseen": ("bias: unseen by the student", plots.PARTS["unseen"], "////"),
 }
+_BY = {"teacher": "under each", "pool": "taught on each"}
 _COLORED = "axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"
 _LOOK: dict[Any, Any] = dict.fromkeys(_COLORED, _INK) | {
     "axes.axisbelow": True,
@@ -63,7 +65,7 @@ class _View(NamedTuple):
 
 
 @mpl.rc_context(_LOOK)
-def predictions(f: Forecast, check: pd.DataFrame | None, j: int, i: int) -> list[str]:
+def predictions(f: Predicted, check: pd.DataFrame | None, j: int, i: int) -> list[str]:
     """Predicted numbers against n at N[j] and against N at n[i], measured ones over them.
 
     There is no figure against a size that does not vary, and none of what is nowhere known.
@@ -88,7 +90,7 @@ def predictions(f: Forecast, check: pd.DataFrame | None, j: int, i: int) -> list
             found.append(draw(f, view, risks, f"Expected risks {shown}, with 90 % bands."))
         if gains:
             found.append(draw(f, view, gains, _gains(gains, shown)))
-    return found + _parts(f, views)
+    return found + (_parts(f, views) if isinstance(f, Forecast) else [])
 
 
 def _gains(rows: list[list[str]], shown: str) -> str:
@@ -102,7 +104,7 @@ def _gains(rows: list[list[str]], shown: str) -> str:
     return told
 
 
-def _curves(f: Forecast, view: _View, rows: Sequence[Sequence[str]], caption: str) -> str:
+def _curves(f: Predicted, view: _View, rows: Sequence[Sequence[str]], caption: str) -> str:
     """Bands and markers along one size, in one panel for each row of quantities."""
     figure, axes = _figure(rows=len(rows))
     for ax, row in zip(axes, rows, strict=True):
@@ -125,7 +127,7 @@ def _curves(f: Forecast, view: _View, rows: Sequence[Sequence[str]], caption: st
     return _svg(figure, caption)
 
 
-def _intervals(f: Forecast, view: _View, rows: Sequence[Sequence[str]], caption: str) -> str:
+def _intervals(f: Predicted, view: _View, rows: Sequence[Sequence[str]], caption: str) -> str:
     """Bands and markers of one point, each beside its name."""
     figure, axes = _figure(0.8 + 0.4 * sum(map(len, rows)), rows=len(rows), sharex=False)
     for ax, row in zip(axes, rows, strict=True):
@@ -213,18 +215,18 @@ def spectra(f: Forecast) -> str:
 
 
 @mpl.rc_context(_LOOK)
-def ranking(best_first: pd.DataFrame) -> str:
-    """The students' risks by their teachers."""
+def ranking(best_first: pd.DataFrame, kind: str) -> str:
+    """The students' risks by their teachers or pools."""
     table = best_first.iloc[::-1]
     figure, (ax,) = _figure(1.3 + 0.3 * len(table))
     half = table["student_high"] - table["student"]
     ax.errorbar(
         table["student"], range(len(table)), xerr=half, fmt="s", color=plots.COLORS["student"]
     )
-    names = [name if len(name) <= 24 else f"{name[:23]}…" for name in table["teacher"]]
+    names = [name if len(name) <= 24 else f"{name[:23]}…" for name in table[kind]]
     ax.set_yticks(range(len(table)), names, parse_math=False)
     ax.set_xlabel("student's risk")
-    return _svg(figure, "The student's expected risk under each teacher, with 90 % bands.")
+    return _svg(figure, f"The student's expected risk {_BY[kind]} {kind}, with 90 % bands.")
 
 
 def _figure(height: float = 3.4, rows: int = 1, sharex: bool = True) -> tuple[Figure, list[Axes]]:
@@ -241,17 +243,17 @@ def _look(quantity: str) -> dict[str, Any]:
     return {"color": plots.COLORS[_model(quantity)], "label": plots.LABELS.get(quantity)}
 
 
-def _axis(f: Forecast, quantity: str) -> str:
+def _axis(f: Predicted, quantity: str) -> str:
     if quantity not in MODELS:
         return quantity.upper()
     return "squared error" if f.noise_variance is None else "excess risk"
 
 
-def _predicted(f: Forecast, quantity: str) -> Band:
+def _predicted(f: Predicted, quantity: str) -> Band:
     return f.risk[quantity] if quantity in MODELS else getattr(f, quantity)
 
 
-def _known(f: Forecast, view: _View, rows: Sequence[Sequence[str]]) -> list[list[str]]:
+def _known(f: Predicted, view: _View, rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """The rows without quantities of which nothing is known here."""
     kept = [
         [
@@ -291,7 +293,7 @@ def _alone(band: Band) -> NDArray[np.bool_]:
     return alone
 
 
-def _limit(ax: Axes, axis: str, f: Forecast, view: _View, row: Sequence[str]) -> None:
+def _limit(ax: Axes, axis: str, f: Predicted, view: _View, row: Sequence[str]) -> None:
     """Keep all that was measured in sight, and most of the curves whatever thresholds do."""
     bands, here = [_predicted(f, name)[view.index] for name in row], _of(view.check, row)
     curves = np.concatenate([band.value for band in bands])

@@ -120,11 +120,11 @@ def read_labels(labels: ArrayLike, classes: bool | None) -> Labels:
     lacking = int(pd.isna(values).sum()) if values.dtype == object else 0
     if lacking:
         raise ValueError(f"labels must not lack a value, got {lacking} without.")
-    named = values.dtype.kind in "Ob"
-    if not named:
+    in_words = values.dtype.kind in "Ob"
+    if not in_words:
         values = real_array(values, "labels", (1, 2))
     if values.ndim == 2:
-        if named or classes:
+        if in_words or classes:
             raise ValueError(f"Classes must come as a vector, got shape {values.shape}.")
         if np.all(values == values[0]):
             raise ValueError("labels must differ between rows, but all rows are the same.")
@@ -133,7 +133,7 @@ def read_labels(labels: ArrayLike, classes: bool | None) -> Labels:
     if len(distinct) == 1:
         raise ValueError(f"labels must take more than one value, got {distinct.item()!r} only.")
     if classes is None:
-        classes = named or len(distinct) == 2
+        classes = in_words or len(distinct) == 2
     if not classes:
         return Labels(real_array(values, "labels", 1)[:, None], None)
     if len(distinct) > max(2, len(values) // 2):
@@ -141,9 +141,9 @@ def read_labels(labels: ArrayLike, classes: bool | None) -> Labels:
             f"labels hold {len(distinct)} classes in {len(values)} rows: pass classes=False if "
             "they are numbers."
         )
-    return Labels(codes, tuple(map(_named, distinct.tolist())))
+    return Labels(codes, tuple(map(named, distinct.tolist())))
 
 
-def _named(value: Any) -> Any:
+def named(value: Any) -> Any:
     """A class as people write it: 3, not 3.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,9 +1,10 @@
-"""Several teachers for one student."""
+"""Several teachers for one student, or several pools of inputs for one pair."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from typing import Any, Literal
 
@@ -12,40 +13,46 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
+from w2s_utils.diagnosis.diagnose_shift import Set, ShiftDiagnosis, diagnose_shift
 from w2s_utils.diagnosis.prediction import Prediction
 from w2s_utils.diagnosis.rows import Reader, Rows
 
+Sets = tuple[Mapping[str, Rows], Rows] | tuple[Mapping[str, Rows], Rows, ArrayLike | None]
 SURE = 0.95  # probability; the 90 % band of a difference leaves out zero exactly above it
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Teachers in the order of their student's expected risk.
+    """Teachers or pools in the order of the student's expected risk.
 
     Attributes
     ----------
+    kind : {"teacher", "pool"}
+        What is ranked.
     n, N : int
         Labels and pseudo-labels that the order holds for.
     table : DataFrame
-        One row a teacher, the best first: teacher, d_w, d_sw, then student, pgr and opr with their
-        bands (``student_low`` and so on, as in `Diagnosis.table`), and ``probability``: that this
-        student's expected risk is below the next one's, NaN in the last row.
+        One row a teacher or pool, the best first: its name under its kind, of teachers d_w and
+        d_sw, then student, pgr and opr with their bands (``student_low`` and so on, as in
+        `Predicted.table`), and ``probability``: that this student's expected risk is below the next
+        one's, NaN in the last row.
     ties : tuple of pairs of str
         Neighbours whose order is not sure at 95 %: ``probability`` is at most 0.95, so that the
         (two-sided) 90 % band of the difference of their students' risks contains zero.
-    diagnoses : dict of Diagnosis
-        Of every teacher, in the order of the table.
+    diagnoses : dict of Diagnosis or ShiftDiagnosis
+        Of each, in the order of the table.
     """
 
+    kind: Literal["teacher", "pool"]
     n: int
     N: int
     table: pd.DataFrame
     ties: tuple[tuple[str, str], ...]
-    diagnoses: dict[str, Diagnosis]
+    diagnoses: dict[str, Diagnosis | ShiftDiagnosis]
 
     @property
-    def best(self) -> Diagnosis:
-        """Diagnosis of the first teacher."""
+    def best(self) -> Diagnosis | ShiftDiagnosis:
+        """Diagnosis of the first."""
         return next(iter(self.diagnoses.values()))
 
 
@@ -56,6 +63,9 @@ def rank_teachers(
     *,
     n: int,
     N: int,
+    unlabelled: Sets | None = None,
+    test: Sets | None = None,
+    groups: ArrayLike | None = None,
     noise_variance: float | None = None,
     replicates: ArrayLike | None = None,
     ridge: Literal["tuned"] | float | Sequence[float] = "tuned",
@@ -73,6 +83,10 @@ def rank_teachers(
         As in `diagnose`.
     n, N : int
         Labels and pseudo-labels.
+    unlabelled, test : (teachers, strong) or (teachers, strong, labels), optional
+        As in `diagnose_shift`, the weak features by the same names as in `teachers`.
+    groups
+        As in `diagnose_shift`.
 
     Returns
     -------
@@ -81,8 +95,8 @@ def rank_teachers(
     Raises
     ------
     ValueError
-        As `diagnose`, or if there are fewer than two teachers, or one of them has no prediction at
-        this n and N.
+        As `diagnose` or `diagnose_shift`, or if there are fewer than two teachers, or one of them
+        has no prediction at this n and N.
 
     Notes
     -----
@@ -91,20 +105,103 @@ def rank_teachers(
     """
     if len(teachers) < 2:
         raise ValueError(f"At least two teachers are needed for a ranking, got {len(teachers)}.")
-    found, student = {}, Reader("strong", strong)  # its directions serve all teachers
-    for name, weak in teachers.items():
+    how: dict[str, Any] = {
+        "n": n, "N": N, "noise_variance": noise_variance, "ridge": ridge, "energy": energy,
+        "classes": classes, "as_given": as_given,
+    }  # fmt: skip
+    student = Reader("strong", strong)  # its directions serve all teachers
+
+    def diagnosed(name: str, weak: Rows) -> Diagnosis | ShiftDiagnosis:
+        if unlabelled is None and test is None and groups is None:
+            return diagnose(weak, student, labels, replicates=replicates, **how)
+        if replicates is not None:
+            raise ValueError("replicates tell the noise of one set: give noise_variance.")
+        sets = {"unlabelled": unlabelled, "test": test}
+        own = {role: _of_teacher(name, given) for role, given in sets.items()}
+        return diagnose_shift(weak, strong, labels, groups=groups, **own, **how)
+
+    return _ranked("teacher", {name: partial(diagnosed, name, W) for name, W in teachers.items()})
+
+
+def rank_pools(
+    weak: Rows,
+    strong: Rows,
+    labels: ArrayLike,
+    pools: Mapping[str, Set],
+    *,
+    test: Set,
+    n: int,
+    N: int,
+    groups: ArrayLike | None = None,
+    noise_variance: float | None = None,
+    ridge: Literal["tuned"] | float | Sequence[float] = "tuned",
+    energy: float = 1.0,
+    classes: bool | None = None,
+    as_given: bool = False,
+) -> Ranking:
+    """Rank pools of unlabelled inputs by the expected risk of a student that is taught on them.
+
+    Parameters
+    ----------
+    weak, strong, labels
+        Of labelled inputs, as in `diagnose_shift`.
+    pools : mapping of str to (weak, strong) or (weak, strong, labels)
+        Features of unlabelled inputs under the names of their pools, at least two.
+    test, groups, noise_variance, ridge, energy, classes, as_given
+        As in `diagnose_shift`.
+    n, N : int
+        Labels and pseudo-labels. N may exceed the rows of a pool.
+
+    Returns
+    -------
+    Ranking
+
+    Raises
+    ------
+    ValueError
+        As `diagnose_shift`, or if there are fewer than two pools, or one of them has no prediction
+        at this n and N.
+    """
+    if len(pools) < 2:
+        raise ValueError(f"At least two pools are needed for a ranking, got {len(pools)}.")
+    return _ranked(
+        "pool",
+        {
+            name: partial(
+                diagnose_shift, weak, strong, labels, unlabelled=pool, test=test, groups=groups,
+                noise_variance=noise_variance, n=n, N=N, ridge=ridge, energy=energy,
+                classes=classes, as_given=as_given,
+            )
+            for name, pool in pools.items()
+        },
+    )  # fmt: skip
+
+
+def _of_teacher(name: str, given: Sets | None) -> Any:
+    """One teacher's features of a set, with the strong ones and the labels."""
+    if given is None:
+        return None
+    teachers, *rest = given
+    if name not in teachers:
+        raise ValueError(f"its weak features are missing, there are {', '.join(teachers)}.")
+    return (teachers[name], *rest)
+
+
+def _ranked(
+    kind: Literal["teacher", "pool"],
+    diagnoses: Mapping[str, Callable[[], Diagnosis | ShiftDiagnosis]],
+) -> Ranking:
+    found = {}
+    for name, diagnosed in diagnoses.items():
         try:
-            found[name] = diagnose(
-                weak, student, labels, n=n, N=N, noise_variance=noise_variance,
-                replicates=replicates, ridge=ridge, energy=energy, classes=classes,
-                as_given=as_given,
-            )  # fmt: skip
+            found[name] = d = diagnosed()
         except ValueError as error:
-            raise ValueError(f"Teacher {name}: {error}") from error
-        if np.isnan(found[name].risk["student"].value[0, 0]):
+            raise ValueError(f"{kind.capitalize()} {name}: {error}") from error
+        n, N = int(d.n[0]), int(d.N[0])
+        if np.isnan(d.risk["student"].value[0, 0]):
             raise ValueError(
-                f"Teacher {name} has no prediction at n = {n}, N = {N}: too near an interpolation "
-                "threshold."
+                f"{kind.capitalize()} {name} has no prediction at n = {n}, N = {N}: too near an "
+                "interpolation threshold."
             )
     order = sorted(found, key=lambda name: float(found[name].risk["student"].value[0, 0]))
     rows: list[dict[str, Any]] = []
@@ -116,10 +213,14 @@ def rank_teachers(
             if probability <= SURE:
                 ties.append((name, following))
         bands = d.table().filter(regex="^(student|pgr|opr)").iloc[0]
-        paper = d.ridgeless
-        measured = {"teacher": name, "d_w": paper.d_w, "d_sw": paper.correlation.estimate}
+        measured: dict[str, Any] = {kind: name}
+        if kind == "teacher":
+            plain = d.unshifted if isinstance(d, ShiftDiagnosis) else d
+            paper = plain.ridgeless
+            measured |= {"d_w": paper.d_w, "d_sw": paper.correlation.estimate}
         rows.append(measured | dict(bands) | {"probability": probability})
-    return Ranking(n, N, pd.DataFrame(rows), tuple(ties), {name: found[name] for name in order})
+    every = {name: found[name] for name in order}
+    return Ranking(kind, n, N, pd.DataFrame(rows), tuple(ties), every)
 
 
 def _compare(better: Prediction, worse: Prediction) -> float:

@@ -37,32 +37,31 @@ def judge_shift(
 def _shift(f: Predicted, alike: Predicted) -> Iterator[str]:
     """Whether the verdict would be another one if all inputs were like the labelled ones."""
     here, there = (compare(f.n, *gains(one)) for one in (f, alike))
-    i = _largest_gain(alike)
+    i = _largest_gain(f, alike)
     if i is None:
         return
     change, sure = _differ(f.prediction, alike.prediction, i)
-    if here[0] != there[0] and sure:
+    if here[0] == there[0]:
+        yield "The verdict would be the same if all inputs were like the labelled ones."
+    elif sure:
         yield (
             "The shift is the reason: if all inputs were like the labelled ones, the student "
             f"{_would(there[1])}."
         )
-    elif here[0] != there[0]:
+    else:
         yield (
             f"If all inputs were like the labelled ones, the student {_would(there[1])}; whether "
             "the shift makes the difference cannot be told from these rows."
         )
-    else:
-        yield "The verdict would be the same if all inputs were like the labelled ones."
     if sure:
-        moved = ", ".join(
-            f"the {name}'s from {one.risk[model].value[i, -1]:.3g} to {other:.3g}"
-            for name, model in (("teacher", "weak"), ("student", "student"))
-            for one, other in ((alike, f.risk[model].value[i, -1]),)
-        )
+        moved = [
+            f"{alike.risk[model].value[i, -1]:.3g} to {f.risk[model].value[i, -1]:.3g}"
+            for model in ("weak", "student")
+        ]
         kind = "costs" if change < 0 else "brings"
         yield (
-            f"At n = {f.n[i]:,} the shift {kind} the student {abs(change):.3g} of its gain on the "
-            f"teacher: it moves {moved}."
+            f"At n = {f.n[i]:,} the shift {kind} the student {abs(change):.3g} of gain on its "
+            f"teacher: the teacher's error goes from {moved[0]}, the student's from {moved[1]}."
         )
 
 
@@ -122,8 +121,9 @@ def warn_of_shift(
     return (*said, *unshifted.warnings)
 
 
-def _largest_gain(f: Predicted) -> int | None:
-    gain = f.gain.value[:, -1]
+def _largest_gain(*either: Predicted) -> int | None:
+    """The n with the largest gain that any of the predictions has."""
+    gain = np.fmax.reduce([f.gain.value[:, -1] for f in either])
     return None if np.isnan(gain).all() else int(np.nanargmax(gain))
 
 
@@ -146,9 +146,12 @@ def _differ(
 
 def _would(said: str) -> str:
     """What would be the case in place of what is."""
-    words = (("beats", "would beat"), ("is worse", "would be worse"),
-             ("cannot be told", "could not be told"), ("has no", "would have no"))  # fmt: skip
-    for now, then in words:
-        if said.startswith(now):
-            return said.replace(now, then, 1)
+    for now, then in (
+        ("beats", "would beat"),
+        ("is worse", "would be worse"),
+        ("cannot be", "could not be"),
+        ("loses", "would lose"),
+        ("has no", "would have no"),
+    ):
+        said = said.replace(now, then)
     return said

@@ -70,15 +70,25 @@ def ratios_by_n(f: Forecast) -> Table:
     return rows
 
 
+def shifted_ratios(f: Predicted) -> Table:
+    """Gain, PGR and OPR at the largest N for some n."""
+    rows = [["n", "gain", "PGR", "OPR"]]
+    digits = _digits(f.risk["ceiling"].value)
+    for i in few(len(f.n)):
+        ratios = _interval(f.pgr[i, -1]), _interval(f.opr[i, -1])
+        rows.append([f"{f.n[i]:,}", _half(f.gain[i, -1], digits), *ratios])
+    return rows
+
+
 def by_group(groups: Mapping[str, Predicted]) -> Table:
-    """Four risks, PGR and gain of each group at the largest sizes, the worst student first."""
-    rows = [["group", "teacher", "student", "baseline", "ceiling", "gain", "PGR"]]
+    """Risks, gain and PGR of each group at the largest sizes, the worst student first."""
+    rows = [["group", "teacher", "student", "gain", "PGR"]]
     last = {name: float(f.risk["student"].value[-1, -1]) for name, f in groups.items()}
     digits = _digits([*last.values()])
     for name in sorted(last, key=lambda group: -last[group]):
         f = groups[name]
-        risks = (_half(f.risk[model][-1, -1], digits) for model in MODELS)
-        rows.append([name, *risks, _half(f.gain[-1, -1], digits), _interval(f.pgr[-1, -1])])
+        bands = f.risk["weak"], f.risk["student"], f.gain
+        rows.append([name, *(_half(b[-1, -1], digits) for b in bands), _interval(f.pgr[-1, -1])])
     return rows
 
 
@@ -90,7 +100,7 @@ def ridges_by_n(f: Forecast) -> Table:
     return rows
 
 
-def by_N(f: Forecast, i: int) -> Table:
+def by_N(f: Predicted, i: int) -> Table:
     """Student's risk, PGR and OPR at n[i] for some N."""
     rows = [["N", "student", "PGR", "OPR"]]
     digits = _digits(f.risk["ceiling"].value)
@@ -118,18 +128,18 @@ def checked(check: pd.DataFrame, every: bool = False) -> Table:
     return rows
 
 
-def ranked(ranking: pd.DataFrame) -> Table:
-    """Rows of the table of a ranking, the best teacher first."""
-    rows = [["", "teacher", "d_w", "d_sw", "student", "PGR", "OPR", "sure"]]
+def ranked(ranking: pd.DataFrame, kind: str) -> Table:
+    """Rows of the table of a ranking, the best teacher or pool first."""
+    dimensions = ["d_w", "d_sw"] if kind == "teacher" else []
+    rows = [["", kind, *dimensions, "student", "PGR", "OPR", "sure"]]
     digits = _digits(ranking["student"])
     for place, t in enumerate(ranking.to_dict("records"), 1):
         probability = t["probability"]
         rows.append(
             [
                 f"{place}",
-                t["teacher"],
-                f"{t['d_w']}",
-                f"{t['d_sw']:.1f}",
+                t[kind],
+                *([f"{t['d_w']}", f"{t['d_sw']:.1f}"] if dimensions else []),
                 _plus_minus(t["student"], t["student_high"] - t["student"], digits),
                 _plus_minus(t["pgr"], t["pgr_high"] - t["pgr"], 2),
                 _number(t["opr"], 3),

@@ -1,0 +1,130 @@
+"""Files of labelled, unlabelled and test inputs, as options name them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from w2s_utils._files import printable
+
+READINGS = 4  # of each row of a diagnosis of three sets, about
+
+
+@dataclass(frozen=True)
+class SetFiles:
+    """What was given for each option; a list has an entry for each teacher, or for each pool."""
+
+    weak: Sequence[str]
+    strong: str
+    labels: str
+    unlabelled_weak: Sequence[str] = field(default=())
+    unlabelled_strong: Sequence[str] = field(default=())
+    test_weak: Sequence[str] = field(default=())
+    test_strong: str | None = None
+    test_labels: str | None = None
+    split: str | None = None
+    groups: str | None = None
+
+    @property
+    def shifted(self) -> bool:
+        """Whether anything was given but labelled inputs."""
+        others = self.unlabelled_weak, self.unlabelled_strong, self.test_weak, self.test_strong
+        return any((*others, self.test_labels, self.split, self.groups))
+
+    @property
+    def pools(self) -> bool:
+        """Whether several pools were given for one teacher."""
+        return len(self.weak) == 1 and len(self.unlabelled_weak) > 1
+
+    def check(self) -> None:
+        """Raise ValueError if files are missing or too many."""
+        if self.split is not None:
+            others = self.unlabelled_weak, self.unlabelled_strong, self.test_weak, self.test_strong
+            if any((*others, self.test_labels)):
+                raise ValueError("--split says it all: leave out --unlabelled-... and --test-....")
+            return
+        teachers, pools = len(self.weak), len(self.unlabelled_weak) if self.pools else 1
+        strong = [self.test_strong] if self.test_strong is not None else []
+        for name, of_weak, of_strong, wanted in (
+            ("unlabelled", self.unlabelled_weak, self.unlabelled_strong, (teachers * pools, pools)),
+            ("test", self.test_weak, strong, (teachers, 1)),
+        ):
+            if (len(of_weak), len(of_strong)) not in ((0, 0), wanted):
+                raise ValueError(
+                    f"--{name}-weak and --{name}-strong must come {wanted[0]} and {wanted[1]} "
+                    f"times, a file for each teacher or pool, got {len(of_weak)} and "
+                    f"{len(of_strong)}."
+                )
+        if self.test_labels is not None and self.test_strong is None:
+            raise ValueError("--test-labels needs --test-weak and --test-strong.")
+
+    @contextmanager
+    def reading(self) -> Iterator[dict[str, Any]]:
+        """Arguments of `rank_teachers`: all weak features are mappings by the teachers' names."""
+        from w2s_utils._progress import Watched, counted
+        from w2s_utils.diagnosis import split_sets
+        from w2s_utils.io import files
+
+        self.check()
+        opened: list[Any] = []
+
+        def features(file: str) -> Any:
+            opened.append(files.open_features(file))
+            return Watched(opened[-1], lambda rows: told[0](rows))
+
+        told: list[Callable[[int], None]] = [lambda rows: None]
+        teachers = by_name({file: features(file) for file in self.weak}, "teachers")
+        strong = features(self.strong)
+        groups = None if self.groups is None else files.read_labels(self.groups, names=True)
+        given: dict[str, Any]
+        y: Any
+        if self.split is not None:
+            words, y = files.read_labels(self.split, names=True), files.read_replicates(self.labels)
+            of_all = {name: split_sets(W, strong, y, words, groups) for name, W in teachers.items()}
+            first = next(iter(of_all.values()))
+            given = {
+                "teachers": {name: one["weak"] for name, one in of_all.items()},
+                "strong": first["strong"],
+                "labels": first["labels"],
+                "groups": first.get("groups"),
+            }
+            for role in ("unlabelled", "test"):
+                if role in first:
+                    weak = {name: one[role][0] for name, one in of_all.items()}
+                    given[role] = weak, *first[role][1:]
+        else:
+            y = files.read_labels(self.labels, names=True)
+            given = {"teachers": teachers, "strong": strong, "labels": y, "groups": groups}
+            if self.pools:
+                pairs = zip(self.unlabelled_weak, self.unlabelled_strong, strict=True)
+                pools = {weak: (features(weak), features(s)) for weak, s in pairs}
+                given["pools"] = by_name(pools, "pools")
+            elif self.unlabelled_weak:
+                own = map(features, self.unlabelled_weak)
+                (s,) = self.unlabelled_strong
+                given["unlabelled"] = dict(zip(teachers, own, strict=True)), features(s)
+            if self.test_strong is not None:
+                own = map(features, self.test_weak)
+                y = None
+                if self.test_labels is not None:
+                    y = files.read_labels(self.test_labels, names=True)
+                of_teachers = dict(zip(teachers, own, strict=True))
+                given["test"] = of_teachers, features(self.test_strong), y
+        with counted(READINGS * sum(map(len, opened)), "reading") as tell:
+            told[0] = tell
+            yield given
+
+
+def by_name(files: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Replace the paths of files by their names."""
+    named = {shown(file): value for file, value in files.items()}
+    if len(named) < len(files):
+        raise ValueError(f"Two {kind} have files of the same name: rename one of them.")
+    return named
+
+
+def shown(file: str) -> str:
+    """Name of a file of features without its folder, fit to be printed."""
+    path, separator, name = file.partition("::")
+    return printable(f"{Path(path).name}{separator}{name}")
