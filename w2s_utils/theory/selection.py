@@ -84,7 +84,8 @@ def most_confident(
         + \mathbb E[t]\,(mb^\top+bm^\top), \qquad b=Sw/s,
 
     with the moments of t over what is selected. c is such that the share q of all is kept, and a
-    group's share is multiplied by its own chance of being kept over q. Chapter 14 uses it.
+    group's share is multiplied by its own chance of being kept over q. Equation
+    eq-14-selected of chapter 14 is the case of one group of mean zero.
     """
     of_groups, share = real_array(moments, "moments", 3), real_array(shares, "shares", 1)
     w = real_array(direction, "direction", 1)
