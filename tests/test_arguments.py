@@ -48,7 +48,7 @@ GIVEN = {
     "dimension": 4, "rank_a": 2, "rank_b": 2, "opponent": "weak",
     "directions": PAIR.along(SPECTRUM, SPECTRUM), "radii": EQUAL,
     "ridges": Ridges(*np.full((4, 2), 0.1)),
-    "classes": None, "diagnosis": diagnose(W, S, Y, **SIZES),
+    "means": None, "classes": None, "diagnosis": diagnose(W, S, Y, **SIZES),
 }  # fmt: skip
 # Where a name means another thing: labels by level, classes of a softmax, one place of a grid.
 LEVELS = {0: lambda rng: Y + rng.standard_normal(ROWS)}
@@ -61,6 +61,13 @@ SPECIAL = {
     "softmax.softmax_sweep": {"draw_labels": lambda rng: ONE_HOT, "target": ONE_HOT},
     "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60},
     "theory.ridge.joint_ridges": {"n": 40, "N": 60},
+    "theory.selection.most_confident": {
+        "moments": np.stack([np.eye(2), np.diag([4.0, 1.0])]),
+        "shares": np.array([0.7, 0.3]),
+        "direction": np.ones(2),
+        "kept": 0.2,
+        "means": np.array([[0.5, 0.0], [0.0, 0.5]]),
+    },
     "theory.shift.expected_risks": {"pair": SHIFTED},
     "theory.shift.student_terms": {"pair": SHIFTED},
     "diagnosis.tuned.predict_tuned": {"noise_variance": 0.5},
