@@ -43,7 +43,7 @@ def files(folder: Path):
         (["run"], ["{notebook}", "-p", "NAME VALUE", "w2s run 04_w2s_risk -p trials 2000"]),
         (["fetch"], ["SHA-256"]),
         (["features"], ["utkface", "sst2"]),
-        (["features", "colored-mnist"], ["extra vision", "the shipped file"]),
+        (["features", "colored-mnist"], ["extra vision", "the shipped file", "--recolored"]),
         (["features", "finetuned"], ["extra vision", "extra text", "the shipped file"]),
     ],
 )
