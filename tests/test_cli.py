@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from w2s_utils import publish, tasks
 from w2s_utils.features import packages
 from w2s_utils.io.files import read_features, read_labels
-from w2s_utils.tasks import sst2, utkface
+from w2s_utils.tasks import colored_mnist, sst2, utkface
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def files(folder: Path):
         (["run"], ["{notebook}", "-p", "NAME VALUE", "w2s run 04_w2s_risk -p trials 2000"]),
         (["fetch"], ["SHA-256"]),
         (["features"], ["utkface", "sst2"]),
-        (["features", "colored-mnist"], ["extra vision", "the shipped file"]),
+        (["features", "colored-mnist"], ["extra vision", "the shipped file", "--recolored"]),
         (["features", "finetuned"], ["extra vision", "extra text", "the shipped file"]),
     ],
 )
@@ -246,6 +246,18 @@ def test_bad_requests_for_features_are_one_sentence_and_exit_code_2(w2s, face, c
     assert code == 2
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_each_pack_of_images_is_made_in_its_place(w2s, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        colored_mnist, "make_pack", lambda path, recolored: made.append((path, recolored))
+    )
+    for option, pack in (((), "PACK"), (("--recolored",), "RECOLORED_PACK")):
+        code, out, _ = w2s("features", "colored-mnist", *option)
+        path = getattr(colored_mnist, pack)
+        assert (code, made.pop(), not made) == (0, (path, bool(option)), True)
+        assert path.name in out.replace("\n", "")
 
 
 @pytest.mark.parametrize(

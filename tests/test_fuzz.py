@@ -262,7 +262,7 @@ def light(tmp_path, monkeypatch):
         (embedding, "embed_all", embed_all),
         (utkface, "_resnet", lambda name, weights: None),
         (sst2, "backbone", lambda folder: None),
-        (colored_mnist, "make_pack", lambda path: None),
+        (colored_mnist, "make_pack", lambda path, recolored: None),
         (finetuned, "make_pack", lambda path: None),
     ):
         monkeypatch.setattr(module, name, value)
@@ -279,7 +279,7 @@ COMMANDS = [
     "fetch",
     "features utkface --root faces --backbone resnet18 --out a.npy --labels b.npy",
     "features sst2 --file train.tsv --model faces --out a.npy --labels b.npy",
-    "features colored-mnist --out a.npz",
+    "features colored-mnist --out a.npz --recolored",
     "features finetuned --out a.npz",
 ]
 WORDS = [

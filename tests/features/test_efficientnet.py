@@ -6,7 +6,7 @@ import pytest
 from w2s_utils.features.efficientnet import REQUIRED, WEIGHTS, pooled_outputs
 from w2s_utils.features.packages import fetch
 from w2s_utils.tasks import colored_mnist, shipped
-from w2s_utils.tasks.colored_mnist import FEATURES
+from w2s_utils.tasks.colored_mnist import FEATURES, RECOLORED_FEATURES
 
 
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
@@ -15,7 +15,8 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
         pooled_outputs(np.zeros((1, 28, 28, 3), np.uint8), FEATURES)
 
 
-def test_a_remade_pack_holds_the_shipped_features(tmp_path, monkeypatch):
+@pytest.mark.parametrize("recolored", [False, True])
+def test_a_remade_pack_holds_the_shipped_features(tmp_path, monkeypatch, recolored):
     """On images of each digit, up to the rounding to float16 of the largest values."""
     for package in REQUIRED:
         pytest.importorskip(package, reason="needs the extra vision")
@@ -23,11 +24,13 @@ def test_a_remade_pack_holds_the_shipped_features(tmp_path, monkeypatch):
     rows = np.arange(0, len(data.digits), 100)
     monkeypatch.setattr(colored_mnist, "_read_digits", lambda: (data.digits[rows], data.gray[rows]))
     monkeypatch.setattr(colored_mnist, "draw_colors", lambda *_: data.colors[rows])
-    colored_mnist.make_pack(tmp_path / "mine.npz")
+    colored_mnist.make_pack(tmp_path / "mine.npz", recolored)
     anew = shipped.read(tmp_path / "mine.npz", "the command")
-    assert set(anew) == {"colors", *FEATURES}
-    for name in FEATURES:
-        of_pack = data.pack[name][rows].astype(float)
+    names = RECOLORED_FEATURES if recolored else FEATURES
+    assert set(anew) == {"colors", *names}
+    assert np.array_equal(anew["colors"] == data.colors[rows], np.full(len(rows), not recolored))
+    for name in names:
+        of_pack = (data.other_pack if recolored else data.pack)[name][rows].astype(float)
         assert anew[name].dtype == np.float16
         np.testing.assert_allclose(anew[name].astype(float), of_pack, rtol=2**-10, atol=1e-4)
         assert np.abs(anew[name] - of_pack[::-1]).max() > 0.1

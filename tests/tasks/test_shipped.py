@@ -6,7 +6,12 @@ import pytest
 
 from w2s_utils.tasks import colored_mnist, finetuned, shipped
 
-PACKS = (colored_mnist.PACK, finetuned.PACK)
+COMMANDS = {
+    colored_mnist.PACK: "w2s features colored-mnist",
+    colored_mnist.RECOLORED_PACK: "w2s features colored-mnist --recolored",
+    finetuned.PACK: "w2s features finetuned",
+}
+PACKS = tuple(COMMANDS)
 
 
 def change_a_byte(pack):
@@ -43,4 +48,8 @@ def test_a_spoilt_pack_is_one_clear_error(tmp_path, spoil, original):
 def test_a_manifest_has_the_hash_of_its_pack(pack):
     manifest = json.loads(pack.with_suffix(".json").read_text())
     assert manifest["sha256"] == hashlib.sha256(pack.read_bytes()).hexdigest()
-    assert manifest["command"] == f"w2s features {pack.stem.replace('_', '-')}"
+    assert manifest["command"] == COMMANDS[pack]
+
+
+def test_all_packs_are_known_here():
+    assert set(PACKS) == set(colored_mnist.PACK.parent.glob("*.npz"))

@@ -1,6 +1,7 @@
 """The commands that bring data: ``w2s fetch`` and ``w2s features``."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from typing import Annotated, Any
@@ -119,8 +120,12 @@ def colored_mnist(
             metavar="FILE", help="Features to write, as .npz.", show_default="the shipped file"
         ),
     ] = None,
+    recolored: Annotated[
+        bool,
+        typer.Option("--recolored", help="Make the file of the same digits in the other colours."),
+    ] = False,
 ) -> None:
-    """Features of ColoredMNIST by EfficientNet-Lite: make the file that is shipped anew.
+    """Features of ColoredMNIST by EfficientNet-Lite: make the files that are shipped anew.
 
     Needs the extra vision; takes minutes. The manifest goes beside the file, as .json.
 
@@ -128,7 +133,8 @@ def colored_mnist(
     """
     from w2s_utils.tasks import colored_mnist as task
 
-    path = _make_shipped(task.PACK, out, task.make_pack)
+    shipped = task.RECOLORED_PACK if recolored else task.PACK
+    path = _make_shipped(shipped, out, partial(task.make_pack, recolored=recolored))
     typer.echo(f"{task.IMAGES:,} images: {path}")
 
 

@@ -58,6 +58,22 @@ WEIGHTS = tuple(
 """The networks Lite0, Lite1 and Lite2, each in a package of its own."""
 
 
+def weights_of(names: Sequence[str]) -> dict[int, Artifact]:
+    """Weights of the networks that the names need, by the numbers of the networks.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As in `pooled_outputs`.
+
+    Returns
+    -------
+    dict of Artifact
+    """
+    numbers = {name.split("-")[0] for name in names}
+    return {number: of for number, of in enumerate(WEIGHTS) if f"lite{number}" in numbers}
+
+
 def pooled_outputs(
     images: NDArray[np.uint8], names: Sequence[str]
 ) -> dict[str, NDArray[np.float32]]:
@@ -86,10 +102,8 @@ def pooled_outputs(
     torch, networks = (require(name, "Image features", "w2s-utils[vision]") for name in REQUIRED)
 
     pooled: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
-    for number, artifact in enumerate(WEIGHTS):
+    for number, artifact in weights_of(names).items():
         wanted = {int(name.split("-")[1]) for name in names if name.startswith(f"lite{number}-")}
-        if not wanted:
-            continue
         # The size matters: it sets the padding of every convolution.
         network = networks.EfficientNet.from_name(f"efficientnet-lite{number}", image_size=SIZE)
         weights = torch.load(fetch(artifact).directory / "weights.pth", weights_only=True)

@@ -17,22 +17,29 @@ drawn once; labels are drawn anew from their law given the image whenever they a
 is the same joint law as that of the recipe. So each risk is an excess risk, and the label noise has
 a known variance.
 
+For some features the pack of the other colours holds every image in the colour that it does not
+have, so that the task in any colours is a choice of rows: no network runs. In [2]_ the label is the
+digit's class itself and the colour agrees with it except in a minority of the images, which may be
+larger where pseudo-labels are made than where labels are: see `spurious_colors`.
+
 References
 ----------
 .. [1] M. Arjovsky, L. Bottou, I. Gulrajani, D. Lopez-Paz, "Invariant risk minimization",
    arXiv:1907.02893.
+.. [2] C. Liu, Y. Dong, Q. Lei, "Does weak-to-strong generalization happen under spurious
+   correlations?", arXiv:2509.24005.
 """
 
 import gzip
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from w2s_utils._validate import Array
+from w2s_utils._validate import Array, real_array
 from w2s_utils.features import efficientnet
 from w2s_utils.features.packages import Artifact, fetch
 from w2s_utils.tasks import shipped
@@ -63,9 +70,16 @@ PACK = Path(__file__).parent / "data" / "colored_mnist.npz"
 """Colours and float16 features of all images; the manifest of the same name says how they were
 made."""
 
+RECOLORED_FEATURES = ("lite0-7", "lite0-14", "lite2-11")
+"""Those of `FEATURES` that are held for each image in both colours."""
+
+RECOLORED_PACK = PACK.with_name("colored_mnist_recolored.npz")
+"""The same of all images in the colours that they do not have in `PACK`."""
+
 _COLOR_SEED = 20190705
 
 _COMMAND = "w2s features colored-mnist"
+_RECOLORED_COMMAND = f"{_COMMAND} --recolored"
 
 
 @dataclass(frozen=True)
@@ -82,17 +96,26 @@ class ColoredMNIST:
         0 for red, 1 for green.
     pack : mapping of str to (M, D) float16 array
         The features, by their names in `FEATURES`.
+    other_pack : mapping of str to (M, D) float16 array
+        Features of the same digits, each in the other colour, by their names in
+        `RECOLORED_FEATURES`.
     """
 
     digits: NDArray[np.uint8]
     gray: NDArray[np.uint8]
     colors: NDArray[np.uint8]
     pack: Mapping[str, NDArray[np.float16]]
+    other_pack: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
+
+    @cached_property
+    def digit_class(self) -> Array:
+        """Class a of the digit: 1 if it is below 5, else -1; (M,)."""
+        return np.where(self.digits < 5, 1.0, -1.0)
 
     @cached_property
     def target(self) -> Array:
         """Mean f of the label, -1 or 1, given the image; (M,)."""
-        says = _log_odds(LABEL_FLIPS) * np.where(self.digits < 5, 1, -1)
+        says = _log_odds(LABEL_FLIPS) * self.digit_class
         says += _log_odds(float(np.mean(COLOR_FLIPS))) * np.where(self.colors == 1, 1, -1)
         target: Array = np.tanh(says / 2)
         return target
@@ -193,9 +216,53 @@ class ColoredMNIST:
             raise ValueError(f"name must be one of {', '.join(self.pack)}, got {name!r}.")
         return self.pack[name].astype(np.float64)
 
+    def recolored(self, colors: ArrayLike) -> "ColoredMNIST":
+        """Give the digits other colours.
+
+        Parameters
+        ----------
+        colors : (M,) array_like
+            0 for red, 1 for green.
+
+        Returns
+        -------
+        ColoredMNIST
+            The same digits in these colours, with the features that are held for both colours.
+
+        Raises
+        ------
+        ValueError
+            If there is not one colour for each image, a colour is neither 0 nor 1, or no features
+            are held for both colours.
+        """
+        wanted = real_array(colors, "colors", 1)
+        if len(wanted) != len(self.digits):
+            raise ValueError(
+                f"colors must hold one colour for each of the {len(self.digits)} images, got"
+                f" {len(wanted)}: give 0 for red or 1 for green."
+            )
+        strange = wanted[(wanted != 0) & (wanted != 1)]
+        if len(strange):
+            raise ValueError(f"colors must be 0 for red or 1 for green, got {strange[0]:g}.")
+        both = [name for name in self.pack if name in self.other_pack]
+        if not both:
+            raise ValueError(
+                "Features of both colours are needed, but pack and other_pack share no name:"
+                " take the task that `load` returns."
+            )
+        new = wanted.astype(np.uint8)
+        kept = (new == self.colors)[:, None]
+        here = {name: (self.pack[name], self.other_pack[name]) for name in both}
+        return replace(
+            self,
+            colors=new,
+            pack={name: np.where(kept, a, b) for name, (a, b) in here.items()},
+            other_pack={name: np.where(kept, b, a) for name, (a, b) in here.items()},
+        )
+
 
 def load() -> ColoredMNIST:
-    """Load the images, and their colours and features from the pack.
+    """Load the images, and their colours and features from the two packs.
 
     Returns
     -------
@@ -204,13 +271,15 @@ def load() -> ColoredMNIST:
     Raises
     ------
     ValueError
-        If the pack is not the file that its manifest describes.
+        If a pack is not the file that its manifest describes.
     FetchError
         If the images are needed and cannot be downloaded.
     """
     digits, gray = _read_digits()
-    arrays = shipped.read(PACK, _COMMAND)
-    return ColoredMNIST(digits, gray, arrays.pop("colors"), arrays)
+    pack = shipped.read(PACK, _COMMAND)
+    other_pack = shipped.read(RECOLORED_PACK, _RECOLORED_COMMAND)
+    del other_pack["colors"]
+    return ColoredMNIST(digits, gray, pack.pop("colors"), pack, other_pack)
 
 
 def draw_colors(digits: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -231,6 +300,34 @@ def draw_colors(digits: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[
     return (label ^ (rng.random(len(digits)) < color_flips)).astype(np.uint8)
 
 
+def spurious_colors(
+    digits: NDArray[np.uint8], minority: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Draw colours that say the digit's class, except in a minority of the images.
+
+    Parameters
+    ----------
+    digits : (M,) array
+    minority : float
+        Probability, in [0, 1], that an image has the colour of the other class. At 1/2 the colour
+        says nothing.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (M,) uint8 array
+        1, green, for digits below 5 and 0, red, for the others; the other way in the minority.
+
+    Raises
+    ------
+    ValueError
+        If the probability is out of range.
+    """
+    if not 0 <= minority <= 1:
+        raise ValueError(f"minority must be a share in [0, 1], got {minority}.")
+    return ((digits < 5) ^ (rng.random(len(digits)) < minority)).astype(np.uint8)
+
+
 def paint(gray: NDArray[np.uint8], colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Put the brightness into the red or the green channel; the others stay black.
 
@@ -249,7 +346,7 @@ def paint(gray: NDArray[np.uint8], colors: NDArray[np.uint8]) -> NDArray[np.uint
     return images
 
 
-def make_pack(path: Path) -> None:
+def make_pack(path: Path, recolored: bool = False) -> None:
     """Run the networks over the images and write pack and manifest.
 
     On another machine or with another version of torch some float16 values differ in their last
@@ -259,6 +356,8 @@ def make_pack(path: Path) -> None:
     ----------
     path : Path
         The pack; the manifest goes beside it, with the suffix .json.
+    recolored : bool
+        Make the pack of the other colours, `RECOLORED_PACK`, instead of `PACK`.
 
     Raises
     ------
@@ -269,14 +368,17 @@ def make_pack(path: Path) -> None:
     """
     digits, gray = _read_digits()
     colors = draw_colors(digits, np.random.default_rng(_COLOR_SEED))
-    features = efficientnet.pooled_outputs(paint(gray, colors), FEATURES)
+    if recolored:
+        colors = 1 - colors
+    names = RECOLORED_FEATURES if recolored else FEATURES
+    features = efficientnet.pooled_outputs(paint(gray, colors), names)
     halves = {name: values.astype(np.float16) for name, values in features.items()}
     about = {
-        "command": _COMMAND,
+        "command": _RECOLORED_COMMAND if recolored else _COMMAND,
         "arrays": {name: f"{len(a)} x {a.shape[1]} float16" for name, a in halves.items()},
     }
     made_with = ("numpy", *efficientnet.REQUIRED)
-    artifacts = (DIGITS, *efficientnet.WEIGHTS)
+    artifacts = (DIGITS, *efficientnet.weights_of(names).values())
     shipped.write(path, {"colors": colors, **halves}, about, artifacts, made_with)
 
 
