@@ -52,24 +52,48 @@ _Classes = Annotated[
         show_default="classes if they are words or take two values",
     ),
 ]
-_PANEL = "Other inputs: those to be pseudo-labelled, and those that count"
-_File = Annotated[str | None, typer.Option(metavar="FILE", rich_help_panel=_PANEL)]
-_Files = Annotated[list[str] | None, typer.Option(metavar="FILE", rich_help_panel=_PANEL)]
+_POOL = "features of inputs to be pseudo-labelled."
+_COUNTS = "features of the inputs that count."
+_OneWeakPool = Annotated[
+    str | None, typer.Option("--unlabelled-weak", metavar="FILE", help=f"Weak {_POOL}")
+]
+_OneStrongPool = Annotated[
+    str | None, typer.Option("--unlabelled-strong", metavar="FILE", help=f"Strong {_POOL}")
+]
+_OneWeakTest = Annotated[
+    str | None, typer.Option("--test-weak", metavar="FILE", help=f"Weak {_COUNTS}")
+]
+_WeakPools = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unlabelled-weak", metavar="FILE", help=f"Weak {_POOL[:-1]}, for each teacher or pool."
+    ),
+]
+_StrongPools = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unlabelled-strong", metavar="FILE", help=f"Strong {_POOL[:-1]}, for each pool."
+    ),
+]
+_WeakTests = Annotated[
+    list[str] | None,
+    typer.Option("--test-weak", metavar="FILE", help=f"Weak {_COUNTS[:-1]}, for each teacher."),
+]
+_StrongTest = Annotated[
+    str | None, typer.Option("--test-strong", metavar="FILE", help=f"Strong {_COUNTS}")
+]
 _TestLabels = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", rich_help_panel=_PANEL, help="Labels of the test inputs, if any."),
+    str | None, typer.Option(metavar="FILE", help="Labels of the inputs that count, if any.")
 ]
 _Split = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        rich_help_panel=_PANEL,
-        help="In place of these: says labelled, unlabelled or test of each row.",
+        help="In place of these: says of each row labelled, unlabelled or test.",
     ),
 ]
 _Groups = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", rich_help_panel=_PANEL, help="Names the group of each test row."),
+    str | None, typer.Option(metavar="FILE", help="Names the group of each input that counts.")
 ]
 _Out = Annotated[
     Path | None,
@@ -103,10 +127,10 @@ def diagnose(
             "--verify", help="Also train the four models on these rows, to check the prediction."
         ),
     ] = False,
-    unlabelled_weak: _File = None,
-    unlabelled_strong: _File = None,
-    test_weak: _File = None,
-    test_strong: _File = None,
+    unlabelled_weak: _OneWeakPool = None,
+    unlabelled_strong: _OneStrongPool = None,
+    test_weak: _OneWeakTest = None,
+    test_strong: _StrongTest = None,
     test_labels: _TestLabels = None,
     split: _Split = None,
     groups: _Groups = None,
@@ -179,10 +203,10 @@ def rank(
     energy: _Energy = 1.0,
     classes: _Classes = None,
     as_given: _AsGiven = False,
-    unlabelled_weak: _Files = None,
-    unlabelled_strong: _Files = None,
-    test_weak: _Files = None,
-    test_strong: _File = None,
+    unlabelled_weak: _WeakPools = None,
+    unlabelled_strong: _StrongPools = None,
+    test_weak: _WeakTests = None,
+    test_strong: _StrongTest = None,
     test_labels: _TestLabels = None,
     split: _Split = None,
     groups: _Groups = None,
