@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils import _ridge_path
-from w2s_utils._validate import Array, sample_size
+from w2s_utils._validate import Array, ridges, sample_size
 from w2s_utils.directions import Features
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import ShiftedPair
@@ -56,10 +56,13 @@ def expected_risks(
     rows, columns = np.ravel(sizes), np.ravel(more)
     shape = len(rows), len(columns)
     directions = ShiftedDirections.of(pair, nodes(rows[:, None] / (rows[:, None] + columns)))
-    weak, strong = np.full(shape, float(alpha_w)), np.full(shape, float(alpha_s))
+    weak, strong = (
+        np.full(shape, float(ridges(alpha, name)))
+        for alpha, name in ((alpha_w, "alpha_w"), (alpha_s, "alpha_s"))
+    )
     ceilings = np.broadcast_to(strong, (len(directions.ceilings), *shape))
-    ridges = Ridges(weak, strong, strong, ceilings)
-    (risks,) = risks_at_ridges(directions, rows, columns, ridges, strict=True)
+    every = Ridges(weak, strong, strong, ceilings)
+    (risks,) = risks_at_ridges(directions, rows, columns, every, strict=True)
     return risks.map(lambda risk: risk.reshape((*sizes.shape, *more.shape)))
 
 
