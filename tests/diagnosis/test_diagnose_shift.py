@@ -70,9 +70,9 @@ def test_three_sets_of_one_law_are_diagnosed_as_one(seed, ridge):
 
 
 @pytest.mark.parametrize("as_given", [False, True])
-@pytest.mark.parametrize(("ridge", "rtol"), [("tuned", 0.01), (0.0, 0.01), (0.3, 0.01)])
+@pytest.mark.parametrize(("ridge", "rtol"), [("tuned", 0.002), (0.0, 0.003), (0.3, 0.001)])
 def test_one_set_in_all_roles_is_diagnosed_as_by_diagnose(three, ridge, rtol, as_given):
-    """Only the way in which optimism is taken off differs."""
+    """Only the way in which optimism is taken off differs, and how the tuned ridges are refined."""
     labelled = three[0]
     how = {"ridge": ridge, "as_given": as_given} | SIZES
     plain, found = diagnose(*labelled, **how), diagnose_shift(*labelled, groups=["g"] * 700, **how)

@@ -1,8 +1,10 @@
-"""Bands of predictions for three laws hold the truth of the population nine times of ten."""
+"""Bands of predictions for three laws hold the truth of the population nine times of ten.
+
+Allowed are 85 to 95 % of 200 repetitions: where it is 90 %, chance alone leaves this range about
+twice in a hundred.
+"""
 
 import numpy as np
-import pytest
-from scipy import stats
 
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.predicted import Predicted
@@ -17,9 +19,6 @@ D, D_W, D_S, SIGMA = 12, 7, 6, 0.8
 ROWS = 800, 700, 600
 REPETITIONS = 200
 GRID = Grid(np.array([40]), np.array([120]), "tuned", True)
-# A band of 85 to 95 % passes but for one test of a thousand; one of 80 or 98 % seldom does.
-LEAST, MOST = (stats.binom(REPETITIONS, share) for share in (0.85, 0.95))
-HELD = LEAST.ppf(1e-3) / REPETITIONS, MOST.isf(1e-3) / REPETITIONS
 
 
 class Population:
@@ -68,19 +67,18 @@ def predicted(sets):
     return p.risk | {"gain": p.gain}
 
 
-@pytest.mark.parametrize("labels_of_all", [True, False])
-def test_bands_hold_the_truth_in_85_to_95_percent_of_200_repetitions(labels_of_all):
+def test_bands_hold_the_truth_in_85_to_95_percent_of_200_repetitions():
+    """Every other time without labels of the unlabelled inputs."""
     population = Population(0)
     truth = population.truth()
-    names = [*truth] if labels_of_all else [name for name in truth if name != "ceiling"]
-    held = dict.fromkeys(names, 0)
+    held = dict.fromkeys(truth, 0)
     for seed in range(REPETITIONS):
         rng = np.random.default_rng(seed)
         sets = [population.draw(k, rows, rng) for k, rows in enumerate(ROWS)]
-        if not labels_of_all:
+        if seed % 2:
             sets[1] = *sets[1][:2], None
         bands = predicted(sets)
-        for name in names:
-            held[name] += bands[name].low[0, 0] <= truth[name][0, 0] <= bands[name].high[0, 0]
+        for name, risk in truth.items():
+            held[name] += bands[name].low[0, 0] <= risk[0, 0] <= bands[name].high[0, 0]
     covered = {name: count / REPETITIONS for name, count in held.items()}
-    assert all(HELD[0] <= share <= HELD[1] for share in covered.values()), covered
+    assert all(0.85 <= share <= 0.95 for share in covered.values()), covered

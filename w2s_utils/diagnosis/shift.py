@@ -100,9 +100,13 @@ def _rows(sizes: Sizes) -> int:
 def _directions(
     moments: ShiftedMoments, scenario: Scenario, laws: Sequence[Law]
 ) -> list[ShiftedDirections]:
-    n, N = scenario.grid.n[:, None], scenario.grid.N
     at = Laws(laws[0], laws[scenario.unlabelled], tuple(laws[test] for test in scenario.tests))
-    return directions(at, moments.columns, nodes(n / (n + N)), 0.0, moments.intercept)
+    return directions(at, moments.columns, _shares(scenario.grid), 0.0, moments.intercept)
+
+
+def _shares(grid: Grid) -> list[float]:
+    n, N = grid.n[:, None], grid.N
+    return nodes(n / (n + N))
 
 
 def _free(grid: Grid) -> tuple[Sizes, Sizes]:
@@ -122,13 +126,13 @@ def _choice(
     in half of the rows, and a 19th more without a block.
     """
     grid = scenario.grid
-    blind = scenario._replace(tests=())
-    every, *in_halves = (_directions(moments, blind, laws) for laws in (whole, *halves))
     if grid.ridge != "tuned":
         shape = len(grid.n), len(grid.N)
         weak, student, baseline, ceiling = (np.full(shape, ridge) for ridge in grid.ridge)
-        given = Ridges(weak, student, baseline, np.array([ceiling] * len(every[0].ceilings)))
+        given = Ridges(weak, student, baseline, np.array([ceiling] * len(_shares(grid))))
         return lambda laws, _: [given] * len(laws)
+    blind = scenario._replace(tests=())
+    every, *in_halves = (_directions(moments, blind, laws) for laws in (whole, *halves))
 
     def chosen(k: int) -> Callable[[ShiftedDirections, float], Ridges]:
         sizes, optimism = _free(grid), []
