@@ -16,10 +16,11 @@ from w2s_utils.diagnosis import diagnose
 from w2s_utils.directions import EQUAL
 from w2s_utils.pair import GaussianPair, ShiftedPair
 from w2s_utils.splits import Splits
+from w2s_utils.theory.fits import fit_features
 from w2s_utils.theory.ridge import Ridges
 
-ROOMS = ("diagnosis", "measure", "metrics", "pair", "probes", "simulation", "softmax", "subspaces",
-         "theory")  # fmt: skip
+ROOMS = ("diagnosis", "measure", "metrics", "pair", "probes", "shifted", "simulation", "softmax",
+         "subspaces", "theory")  # fmt: skip
 ROWS = 240
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((ROWS, 6))
@@ -31,6 +32,7 @@ SHIFTED = ShiftedPair(
 )  # fmt: skip
 SPECTRUM = np.array([4.0, 2.0, 1.0, 0.5])
 SIZES = {"n": [20, 40], "N": [60, 120], "energy": 1.0}
+WEAK = PAIR.along(SPECTRUM, SPECTRUM).weak
 ONE_HOT = np.eye(2)[(Y > 0).astype(int)]
 
 GIVEN = {
@@ -48,6 +50,10 @@ GIVEN = {
     "dimension": 4, "rank_a": 2, "rank_b": 2, "opponent": "weak",
     "directions": PAIR.along(SPECTRUM, SPECTRUM), "radii": EQUAL,
     "ridges": Ridges(*np.full((4, 2), 0.1)),
+    "shares": np.array([0.2, 0.5]), "split": np.repeat(["labelled", "unlabelled", "test"], 80),
+    "unlabelled": (S[:, :4].copy(), S.copy()),
+    "test": (W[:200].copy(), S[:200].copy(), Y[:200].copy()),
+    "pools": {"a": (W + 1, S + 1), "b": (2 * W, 2 * S)}, "groups": None,
     "means": None, "classes": None, "diagnosis": diagnose(W, S, Y, **SIZES),
 }  # fmt: skip
 # Where a name means another thing: labels by level, classes of a softmax, one place of a grid.
@@ -59,7 +65,9 @@ SPECIAL = {
     "probes.sweep_teachers": {"labels": LEVELS},
     "softmax.fit_softmax": {"labels": ONE_HOT},
     "softmax.softmax_sweep": {"draw_labels": lambda rng: ONE_HOT, "target": ONE_HOT},
-    "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60},
+    "diagnosis.diagnose_shift.diagnose_shift": {"groups": np.repeat([0, 1], 100)},
+    "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60, "unlabelled": None, "test": None},
+    "diagnosis.ranking.rank_pools": {"n": 20, "N": 60},
     "theory.ridge.joint_ridges": {"n": 40, "N": 60},
     "theory.selection.most_confident": {
         "moments": np.stack([np.eye(2), np.diag([4.0, 1.0])]),
@@ -68,7 +76,23 @@ SPECIAL = {
         "kept": 0.2,
         "means": np.array([[0.5, 0.0], [0.0, 0.5]]),
     },
+    "theory.fits.fit_features": {
+        "features": WEAK,
+        "m": np.array([[40], [60]]),
+        "size_name": "m",
+        "alpha_name": "alpha",
+        "finite_size": True,
+        "strict": True,
+    },
+    "theory.fits.teacher_answers": {
+        "weak": WEAK,
+        "noise_variance": 0.1,
+        "cross": np.eye(4),
+        "power": np.eye(4),
+        "fit": fit_features(WEAK, 40, 0.1, "m", "alpha", True, True),
+    },
     "theory.shift.expected_risks": {"pair": SHIFTED},
+    "theory.shifted_ridge.expected_risks": {"pair": SHIFTED, "alpha_w": 0.1, "alpha_s": 0.2},
     "theory.shift.student_terms": {"pair": SHIFTED},
     "diagnosis.tuned.predict_tuned": {"noise_variance": 0.5},
     "simulation.ridge.simulate_ridge": {"n": 20, "N": 60},
@@ -103,8 +127,12 @@ FUNCTIONS = public_functions()
 
 
 def arrays_in(value):
-    values = value.values() if isinstance(value, dict) else [value]
-    return [array for array in values if isinstance(array, np.ndarray)]
+    if isinstance(value, np.ndarray):
+        return [value]
+    if not isinstance(value, dict | tuple):
+        return []
+    parts = value.values() if isinstance(value, dict) else value
+    return [array for part in parts for array in arrays_in(part)]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -12,6 +12,7 @@ ORDER = [
     *("simulation", "theory", "measure", "softmax", "probes", "splits", "claims", "checks"),
     *(
         "geometry",
+        "shifted",
         "pair",
         "principal",
         "directions",

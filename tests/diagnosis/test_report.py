@@ -96,7 +96,7 @@ def test_the_ranking_names_the_best_first_and_the_ties(ranking):
     assert found["ranking"][0]["teacher"] == ranking.table["teacher"][0] == HOSTILE
     assert found["ranking"][-1]["probability"] is None
     assert f"Take {HOSTILE}" in " ".join(text.split())
-    assert tables.ranked(ranking.table)[1][1] == HOSTILE
+    assert tables.ranked(ranking.table, "teacher")[1][1] == HOSTILE
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_a_ranking_speaks_of_one_level(ranking, probability, shown, told):
     table = ranking.table.assign(teacher=["b", "a"], probability=[probability, np.nan])
     ties = (("b", "a"),) if probability < 0.95 else ()
     both = dict(zip("ba", ranking.diagnoses.values(), strict=True))
-    report = RankingReport(Ranking(60, 200, table, ties, both))
-    header, first, _ = tables.ranked(table)
+    report = RankingReport(Ranking("teacher", 60, 200, table, ties, both))
+    header, first, _ = tables.ranked(table, "teacher")
     assert dict(zip(header, first, strict=True))["sure"] == shown
     for text in (report.text, report.html):
         flat = " ".join(text.split())

@@ -39,6 +39,8 @@ class SetFiles:
 
     def check(self) -> None:
         """Raise ValueError if files are missing or too many."""
+        if len(set(self.weak)) < len(self.weak):
+            raise ValueError("The same file was given for --weak twice.")
         if self.split is not None:
             others = self.unlabelled_weak, self.unlabelled_strong, self.test_weak, self.test_strong
             if any((*others, self.test_labels)):

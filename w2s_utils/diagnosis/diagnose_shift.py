@@ -243,6 +243,9 @@ def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _encoded(sets: Mapping[str, Set], classes: bool | None) -> dict[str, Inputs]:
     """Labels of all sets as columns of the same kind."""
+    for role, one in sets.items():
+        if not (isinstance(one, (tuple, list)) and len(one) in (2, 3)):
+            raise ValueError(f"{role} must be (weak, strong) or (weak, strong, labels).")
     given = {role: one[2] if len(one) == 3 else None for role, one in sets.items()}
     arrays = {role: as_array(y, "labels") for role, y in given.items() if y is not None}
     if len({array.shape[1:] for array in arrays.values()}) > 1:

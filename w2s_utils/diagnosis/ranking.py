@@ -182,6 +182,8 @@ def _of_teacher(name: str, given: Sets | None) -> Any:
     if given is None:
         return None
     teachers, *rest = given
+    if not isinstance(teachers, Mapping):
+        raise ValueError("unlabelled and test need their weak features by the teachers' names.")
     if name not in teachers:
         raise ValueError(f"its weak features are missing, there are {', '.join(teachers)}.")
     return (teachers[name], *rest)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from w2s_utils._files import printable
 from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Numbers, Prediction
@@ -91,7 +92,7 @@ def _groups(
     name = max(errors, key=lambda group: errors[group])
     _, said = compare(f.n, *gains(groups[name]))
     yield (
-        f"Its worst group is {name}, with an error of {errors[name]:.3g} against "
+        f"Its worst group is {printable(name)}, with an error of {errors[name]:.3g} against "
         f"{f.risk['student'].value[i, -1]:.3g} in all (n = {f.n[i]:,}). There it {said}."
     )
 

@@ -116,7 +116,13 @@ def read_laws(
     ValueError
         If there are too few rows of a set for the directions.
     """
-    stacks = [Stacked([getattr(one, name) for one in sets]) for name in ("weak", "strong")]
+    roles = {test: "test", unlabelled: "unlabelled", 0: "labelled"}
+
+    def stacked(name: str) -> Stacked:
+        parts = (getattr(one, name) for one in sets)
+        return Stacked([Reader(f"{name} ({roles[i]})", X) for i, X in enumerate(parts)])
+
+    stacks = [stacked(name) for name in ("weak", "strong")]
     w, s = (Reader(name, X) for name, X in zip(("weak", "strong"), stacks, strict=True))
     step = max(CHUNK // (w.shape[1] + s.shape[1]) // BLOCKS, 20) * BLOCKS
     chunks = stacks[0].chunks(step)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_utils._files import printable
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band
@@ -88,7 +89,8 @@ def by_group(groups: Mapping[str, Predicted]) -> Table:
     for name in sorted(last, key=lambda group: -last[group]):
         f = groups[name]
         bands = f.risk["weak"], f.risk["student"], f.gain
-        rows.append([name, *(_half(b[-1, -1], digits) for b in bands), _interval(f.pgr[-1, -1])])
+        cells = (_half(b[-1, -1], digits) for b in bands)
+        rows.append([printable(name), *cells, _interval(f.pgr[-1, -1])])
     return rows
 
 

@@ -8,14 +8,13 @@ book derives both.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils import _ridge_path
-from w2s_utils._validate import Array, sample_size
+from w2s_utils._validate import Array, ridges, sample_size
 from w2s_utils.directions import Features
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import ShiftedPair
@@ -56,10 +55,13 @@ def expected_risks(
     rows, columns = np.ravel(sizes), np.ravel(more)
     shape = len(rows), len(columns)
     directions = ShiftedDirections.of(pair, nodes(rows[:, None] / (rows[:, None] + columns)))
-    weak, strong = np.full(shape, float(alpha_w)), np.full(shape, float(alpha_s))
+    weak, strong = (
+        np.full(shape, float(ridges(alpha, name)))
+        for alpha, name in ((alpha_w, "alpha_w"), (alpha_s, "alpha_s"))
+    )
     ceilings = np.broadcast_to(strong, (len(directions.ceilings), *shape))
-    ridges = Ridges(weak, strong, strong, ceilings)
-    (risks,) = risks_at_ridges(directions, rows, columns, ridges, strict=True)
+    every = Ridges(weak, strong, strong, ceilings)
+    (risks,) = risks_at_ridges(directions, rows, columns, every, strict=True)
     return risks.map(lambda risk: risk.reshape((*sizes.shape, *more.shape)))
 
 
@@ -129,7 +131,11 @@ def risks_at_ridges(
 
 
 def best_ridges(
-    directions: ShiftedDirections, n: Sizes, N: Sizes, expect: Expect | None = None
+    directions: ShiftedDirections,
+    n: Sizes,
+    N: Sizes,
+    expect: Expect | None = None,
+    near: Ridges | None = None,
 ) -> Ridges:
     """Each model's best ridge for the labels that it sees, where it sees them.
 
@@ -141,6 +147,8 @@ def best_ridges(
         As in `risks_at_ridges`.
     expect : callable, optional
         As in `theory.ridge.best_ridges`.
+    near : Ridges, optional
+        As is returned: search a step up and down from these only.
 
     Returns
     -------
@@ -150,11 +158,15 @@ def best_ridges(
     at = expect or (lambda function: function(directions))
     shape = len(n), len(N)
 
-    def path(of: Callable[[ShiftedDirections], Model]) -> Array:
-        return np.asarray(_ridge_path.RIDGES * of(directions).features.spectrum.sum())
+    def path(model: Model, known: Array | None) -> Array:
+        if known is None:
+            return np.asarray(_ridge_path.RIDGES * model.features.spectrum.sum())
+        return np.asarray(known[..., None] * _ridge_path.NEAR)
 
-    def least(of: Callable[[ShiftedDirections], Model], m: Sizes) -> Array:
-        tried = path(of)
+    def least(
+        of: Callable[[ShiftedDirections], Model], m: Sizes, known: Array | None = None
+    ) -> Array:
+        tried = path(of(directions), known)
 
         def risk(one: ShiftedDirections) -> Array:
             features = of(one).features
@@ -163,26 +175,33 @@ def best_ridges(
 
         return np.broadcast_to(_ridge_path.least(at(risk), tried), shape)
 
-    weak = least(lambda one: one.teacher, n[:, None])
-    tried = path(lambda one: one.student)
+    weak = least(lambda one: one.teacher, n[:, None], near and near.weak[:, :1])
 
-    def distance(one: ShiftedDirections, i: int) -> Array:
-        features = one.teacher.features
-        taught = fit_features(features, n[i], weak[i, 0], "n", "alpha", True, False)
-        answers = teacher_answers(features, one.noise_variance, taught, one.cross, one.power)
-        student = fit_features(one.student.features, N[:, None], tried, "N", "alpha", True, False)
-        return misfit(answers, student)
+    def student(i: int) -> Array:
+        tried = path(directions.student, near and near.student[i])
 
-    student = [_ridge_path.least(at(partial(distance, i=i)), tried) for i in range(len(n))]
+        def distance(one: ShiftedDirections) -> Array:
+            features = one.teacher.features
+            taught = fit_features(features, n[i], weak[i, 0], "n", "alpha", True, False)
+            answers = teacher_answers(features, one.noise_variance, taught, one.cross, one.power)
+            fit = fit_features(one.student.features, N[:, None], tried, "N", "alpha", True, False)
+            return misfit(answers, fit)
 
-    def ceiling(share: float) -> Array:
-        return least(lambda one: one.ceilings[share], n[:, None] + N)
+        return _ridge_path.least(at(distance), tried)
 
+    ceilings = [
+        least(
+            lambda one, share=share: one.ceilings[share],  # type: ignore[misc]
+            n[:, None] + N,
+            near and near.ceiling[k],
+        )
+        for k, share in enumerate(directions.ceilings)
+    ]
     return Ridges(
         weak,
-        np.array(student),
-        least(lambda one: one.baseline, n[:, None]),
-        np.array([ceiling(share) for share in directions.ceilings]),
+        np.array([student(i) for i in range(len(n))]),
+        least(lambda one: one.baseline, n[:, None], near and near.baseline[:, :1]),
+        np.array(ceilings),
     )
 
 
