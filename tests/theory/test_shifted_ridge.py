@@ -69,6 +69,9 @@ def test_of_equal_laws_the_best_ridges_are_those_of_the_theory_of_ridge():
     for model in FITTED:
         one, other = getattr(found, model), getattr(known, model)
         np.testing.assert_allclose(one, other, rtol=1e-7, err_msg=model)
+    nearby = shifted_ridge.best_ridges(of_pair, n, N, near=found)  # another parabola
+    for one, other in zip(nearby, found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.1)
     for of_share in found.ceiling:
         np.testing.assert_allclose(of_share, known.ceiling, rtol=1e-7)
 
