@@ -181,6 +181,15 @@ def test_the_ceiling_between_nodes_is_that_at_the_share_itself(seed):
     assert 1e-9 < max(off) < 1e-3
 
 
+def test_up_to_six_shares_are_taken_themselves_and_more_are_interpolated():
+    shares = np.array([[0.9, 0.1, 0.2], [0.4, 0.2, 0.7]])
+    assert nodes(shares) == [0.1, 0.2, 0.4, 0.7, 0.9]
+    assert nodes(np.r_[shares.ravel(), 0.5]) == [0.1, 0.2, 0.4, 0.5, 0.7, 0.9]
+    between = nodes(np.linspace(0.1, 0.9, 7))
+    np.testing.assert_allclose(between, 0.5 - 0.4 * np.cos(np.pi * (np.arange(6) + 0.5) / 6))
+    assert list(ShiftedDirections.of(random_pair(0)).ceilings) == [0.5]
+
+
 def test_shapes_of_sizes_come_one_after_the_other():
     found = shifted_ridge.expected_risks(random_pair(0), [20, 30, 40], 25, 0.1, 0.1)
     assert {found[model].shape for model in MODELS} == {(3,)}
