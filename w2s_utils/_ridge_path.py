@@ -7,7 +7,7 @@ import numpy as np
 from w2s_utils._validate import Array
 
 RIDGES = np.geomspace(1e-8, 10, 37)  # in the features' total variance
-NEAR = np.array([RIDGES[0] / RIDGES[1], 1.0, RIDGES[1] / RIDGES[0]])  # a step down, and one up
+NEAR = (RIDGES[1] / RIDGES[0]) ** np.arange(-2, 3)  # two steps down, and two up
 
 
 def least(loss: Array, ridges: Array) -> Array:

@@ -69,6 +69,9 @@ def test_of_equal_laws_the_best_ridges_are_those_of_the_theory_of_ridge():
     for model in FITTED:
         one, other = getattr(found, model), getattr(known, model)
         np.testing.assert_allclose(one, other, rtol=1e-7, err_msg=model)
+    nearby = shifted_ridge.best_ridges(of_pair, n, N, near=found)  # another parabola
+    for one, other in zip(nearby, found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.1)
     for of_share in found.ceiling:
         np.testing.assert_allclose(of_share, known.ceiling, rtol=1e-7)
 
@@ -176,6 +179,15 @@ def test_the_ceiling_between_nodes_is_that_at_the_share_itself(seed):
             off.append(abs(found.ceiling[i, j] / alone.ceiling - 1))
             assert found.student[i, j] == pytest.approx(float(alone.student), rel=1e-12)
     assert 1e-9 < max(off) < 1e-3
+
+
+def test_up_to_six_shares_are_taken_themselves_and_more_are_interpolated():
+    shares = np.array([[0.9, 0.1, 0.2], [0.4, 0.2, 0.7]])
+    assert nodes(shares) == [0.1, 0.2, 0.4, 0.7, 0.9]
+    assert nodes(np.r_[shares.ravel(), 0.5]) == [0.1, 0.2, 0.4, 0.5, 0.7, 0.9]
+    between = nodes(np.linspace(0.1, 0.9, 7))
+    np.testing.assert_allclose(between, 0.5 - 0.4 * np.cos(np.pi * (np.arange(6) + 0.5) / 6))
+    assert list(ShiftedDirections.of(random_pair(0)).ceilings) == [0.5]
 
 
 def test_shapes_of_sizes_come_one_after_the_other():

@@ -135,7 +135,8 @@ def diagnose_shift(
     feature sets among labelled inputs. That cannot be checked from features: give labels of
     a few hundred test inputs where there are any.
 
-    Bands are as in `diagnose`, with a block of every set left out at once.
+    Bands are as in `diagnose`, with a block of every set left out at once. They hold how surely the
+    ridges are known, too: on other inputs errors change to first order with them.
     """
     if unlabelled is not None and test is None:
         raise ValueError(

@@ -148,7 +148,7 @@ def best_ridges(
     expect : callable, optional
         As in `theory.ridge.best_ridges`.
     near : Ridges, optional
-        As is returned: search a step up and down from these only.
+        As is returned: search two steps up and down from these only.
 
     Returns
     -------
