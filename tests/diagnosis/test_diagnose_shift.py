@@ -326,6 +326,7 @@ def infinite(X):
         (lambda L, U, T, g: {"test": None}, "Say which inputs count: give test"),
         (lambda L, U, T, g: {"groups": g[:-1]}, "must name one for each of 500 test rows"),
         (lambda L, U, T, g: {"groups": np.r_[g[:-1], ["rare"]]}, "Group 'rare' has 1 test rows"),
+        (lambda L, U, T, g: {"groups": [None, *g[1:]]}, "1 of 500 test rows lack the name"),
         (lambda L, U, T, g: {"test": (*T[:2], T[2].astype(str))}, "labels"),
         (lambda L, U, T, g: {"test": (*T[:2], np.c_[T[2], T[2]])}, "labels of all sets need the"),
         (lambda L, U, T, g: {"test": (*T[:2], np.full(500, np.nan))}, "labels must be finite"),

@@ -231,7 +231,7 @@ def split_sets(
         names = np.asarray(groups, object)
         if names.shape != (rows,):
             raise ValueError(f"groups must name one for each of {rows} rows, got {names.shape}.")
-        strange = set(names) - set(names[which["test"]])
+        strange = set(names[~pd.isna(names)]) - set(names[which["test"]])
         if strange:
             raise ValueError(f"Group {min(map(str, strange))!r} has no test rows.")
         parts["groups"] = names[which["test"]]
@@ -267,6 +267,9 @@ def _group_codes(groups: ArrayLike | None, rows: int) -> tuple[list[str], NDArra
     given = np.asarray(groups, object)
     if given.shape != (rows,):
         raise ValueError(f"groups must name one for each of {rows} test rows, got {given.shape}.")
+    lacking = int(pd.isna(given).sum())
+    if lacking:
+        raise ValueError(f"{lacking} of {rows} test rows lack the name of their group.")
     names, codes = np.unique([str(named(name)) for name in given.tolist()], return_inverse=True)
     for name, count in zip(names, np.bincount(codes), strict=True):
         if count < GROUP_ROWS:
