@@ -39,6 +39,20 @@ def bullets(sentences: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
 
 
+def opening(
+    heading: str, headline: str, reasons: Iterable[str], warnings: Iterable[str]
+) -> list[str]:
+    """What was diagnosed, the verdict with its reasons, and the warnings."""
+    body = [
+        f"<p class=soft>{escape(heading)}</p>",
+        f"<div class=verdict><p>{escape(headline)}</p>{bullets(reasons)}</div>",
+    ]
+    warned = [*warnings]
+    if warned:
+        body.append(f"<h2>Warnings</h2><div class=warnings>{bullets(warned)}</div>")
+    return body
+
+
 def document(title: str, body: Iterable[str]) -> str:
     """A whole page with its style, and the terms explained at its end."""
     from w2s_utils import plots  # slow to load, and not needed by a report's text

@@ -94,13 +94,8 @@ class Report:
                 int(np.searchsorted(sizes, _largest_common(points[name])))
                 for name, sizes in (("n", d.n), ("N", d.N))
             )
-        at_N, reasons = f"At N = {d.N[-1]:,}", page.bullets(d.verdict.reasons)
-        body = [
-            f"<p class=soft>{escape(self.heading)}</p>",
-            f"<div class=verdict><p>{escape(d.verdict.headline)}</p>{reasons}</div>",
-        ]
-        if d.warnings:
-            body.append(f"<h2>Warnings</h2><div class=warnings>{page.bullets(d.warnings)}</div>")
+        at_N = f"At N = {d.N[-1]:,}"
+        body = page.opening(self.heading, d.verdict.headline, d.verdict.reasons, d.warnings)
         body += [
             "<h2>Predicted</h2><div class=plots>",
             *figures.predictions(d, check, last, middle),

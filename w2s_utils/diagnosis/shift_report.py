@@ -67,13 +67,8 @@ class ShiftReport:
         from w2s_utils.diagnosis import figures  # only a page waits for matplotlib
 
         d, middle = self.diagnosis, len(self.diagnosis.n) // 2
-        at_N, reasons = f"At N = {d.N[-1]:,}", page.bullets(d.verdict.reasons)
-        body = [
-            f"<p class=soft>{escape(self.heading)}</p>",
-            f"<div class=verdict><p>{escape(d.verdict.headline)}</p>{reasons}</div>",
-        ]
-        if d.warnings:
-            body.append(f"<h2>Warnings</h2><div class=warnings>{page.bullets(d.warnings)}</div>")
+        at_N = f"At N = {d.N[-1]:,}"
+        body = page.opening(self.heading, d.verdict.headline, d.verdict.reasons, d.warnings)
         body += [
             "<h2>Predicted on test inputs</h2><div class=plots>",
             *figures.predictions(d, None, len(d.N) - 1, middle),
