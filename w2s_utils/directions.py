@@ -42,6 +42,10 @@ class Radii:
             if abs(values.mean() - 1) > 1e-6:
                 raise ValueError(f"{name} must have mean 1, got {values.mean():.6g}.")
 
+    def __repr__(self) -> str:
+        """Short, as signatures show it."""
+        return "EQUAL" if np.ptp(self.squared) == 0 else f"Radii({len(self.squared)} groups)"
+
 
 EQUAL = Radii([1.0])
 """Gaussian inputs."""
