@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -140,9 +140,9 @@ class Columns:
 
     weak: Array
     strong: Array
-    weak_radii: Radii = field(default=EQUAL)
-    baseline_radii: Radii = field(default=EQUAL)
-    student_radii: Radii = field(default=EQUAL)
+    weak_radii: Radii = EQUAL
+    baseline_radii: Radii = EQUAL
+    student_radii: Radii = EQUAL
 
 
 def nodes(shares: Array) -> list[float]:

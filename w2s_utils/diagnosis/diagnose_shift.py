@@ -23,10 +23,12 @@ from w2s_utils.diagnosis.sample import Grid
 from w2s_utils.diagnosis.sets import Inputs, Selected, check_inputs, read_split
 from w2s_utils.diagnosis.shift import Scenario, predict_shift
 from w2s_utils.diagnosis.shift_verdict import judge_shift, warn_of_shift
-from w2s_utils.diagnosis.shifted_moments import GROUP_ROWS, read_laws
+from w2s_utils.diagnosis.shifted_moments import read_laws
 from w2s_utils.diagnosis.verdict import Verdict
+from w2s_utils.measure.correlation import BLOCKS
 from w2s_utils.metrics import MODELS
 
+GROUP_ROWS = 2 * BLOCKS  # least of a group of test rows: two in each block
 _SIDES = ("whole", "left_out")
 Set = tuple[Rows, Rows] | tuple[Rows, Rows, ArrayLike | None]
 
@@ -67,7 +69,7 @@ class ShiftDiagnosis(Predicted):
     @cached_property
     def verdict(self) -> Verdict:
         """In words, with its reasons."""
-        return judge_shift(self, self.unshifted, self.nearby, self.alike, self.groups, self.worst)
+        return judge_shift(self, self.unshifted, self.nearby, self.alike, self.groups)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:

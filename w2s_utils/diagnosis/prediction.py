@@ -98,6 +98,20 @@ class Prediction:
         below = float(law.cdf(-found.value / max(found.standard_error, np.finfo(float).tiny)))
         return 1 - below, min(below, 1 - below) < (1 - COVERAGE) / 2
 
+    def over(
+        self, other: Prediction, number: Callable[[Numbers], Array]
+    ) -> tuple[float, float, bool]:
+        """Difference of a scalar to that of another prediction, which shares its blocks of rows.
+
+        With the probability that it is above zero, and whether its band leaves zero out.
+        """
+        whole, left_out = (
+            {"noise": mine["noise"], "gap": number(mine) - number(others)}
+            for mine, others in ((self.whole, other.whole), (self.left_out, other.left_out))
+        )
+        gap = Prediction(whole, left_out, self.widened)
+        return float(whole["gap"]), *gap.sign(lambda numbers: numbers["gap"])
+
     def band(self, number: Callable[[Numbers], Array], least: float = -np.inf) -> Band:
         """Function of the numbers with its band, which is cut at the least possible value."""
         value = number(self.whole)

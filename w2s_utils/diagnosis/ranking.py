@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
 from w2s_utils.diagnosis.diagnose_shift import Set, ShiftDiagnosis, diagnose_shift
-from w2s_utils.diagnosis.prediction import Prediction
 from w2s_utils.diagnosis.rows import Reader, Rows
 
 Sets = tuple[Mapping[str, Rows], Rows] | tuple[Mapping[str, Rows], Rows, ArrayLike | None]
@@ -211,7 +210,8 @@ def _ranked(
     for name, following in zip_longest(order, order[1:]):
         d, probability = found[name], np.nan
         if following is not None:
-            probability = _compare(d.prediction, found[following].prediction)
+            worse = found[following].prediction
+            _, probability, _ = d.prediction.over(worse, lambda q: -q["student"][..., 0, 0])
             if probability <= SURE:
                 ties.append((name, following))
         bands = d.table().filter(regex="^(student|pgr|opr)").iloc[0]
@@ -223,12 +223,3 @@ def _ranked(
         rows.append(measured | dict(bands) | {"probability": probability})
     every = {name: found[name] for name in order}
     return Ranking(kind, n, N, pd.DataFrame(rows), tuple(ties), every)
-
-
-def _compare(better: Prediction, worse: Prediction) -> float:
-    """Probability that the first student's risk is the lower."""
-    parts = (better.whole, worse.whole), (better.left_out, worse.left_out)
-    gaps = ({"noise": one["noise"], "gap": two["student"] - one["student"]} for one, two in parts)
-    whole, left_out = gaps
-    found = Prediction(whole, left_out, better.widened)
-    return found.sign(lambda numbers: numbers["gap"][..., 0, 0])[0]

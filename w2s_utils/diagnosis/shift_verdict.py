@@ -9,7 +9,6 @@ import numpy as np
 from w2s_utils._files import printable
 from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.predicted import Predicted
-from w2s_utils.diagnosis.prediction import Numbers, Prediction
 from w2s_utils.diagnosis.verdict import Verdict, compare, gains, models_said
 
 WORTH = 0.02  # of the student's error: a change of it that is worth a sentence
@@ -21,13 +20,12 @@ def judge_shift(
     nearby: Predicted,
     alike: Predicted,
     groups: Mapping[str, Predicted],
-    worst: Predicted | None,
 ) -> Verdict:
     """Verdict at the largest N, on all test inputs."""
     if unshifted.verdict.outcome == "no signal":
         return unshifted.verdict
     outcome, said = compare(f.n, *gains(f))
-    reasons = [*_shift(f, alike), *_pool(f, nearby), *_groups(f, groups, worst)]
+    reasons = [*_shift(f, alike), *_pool(f, nearby), *_groups(f, groups)]
     headline = (
         f"On the test inputs, with N = {f.N[-1]:,} pseudo-labels{models_said(unshifted.ridge)} the "
         f"student {said}."
@@ -41,7 +39,9 @@ def _shift(f: Predicted, alike: Predicted) -> Iterator[str]:
     i = _largest_gain(f, alike)
     if i is None:
         return
-    change, sure = _differ(f.prediction, alike.prediction, i)
+    change, _, sure = f.prediction.over(
+        alike.prediction, lambda q: (q["weak"] - q["student"])[..., i, -1]
+    )
     if here[0] == there[0]:
         yield "The verdict would be the same if all inputs were like the labelled ones."
     elif sure:
@@ -72,7 +72,7 @@ def _pool(f: Predicted, nearby: Predicted) -> Iterator[str]:
     if i is None:
         return
     student = f.risk["student"].value[i, -1]
-    change, sure = _differ(nearby.prediction, f.prediction, i, of_student=True)
+    change, _, sure = nearby.prediction.over(f.prediction, lambda q: q["student"][..., i, -1])
     if sure and abs(change) > WORTH * student:
         kind = "lower" if change < 0 else "raise"
         yield (
@@ -81,12 +81,10 @@ def _pool(f: Predicted, nearby: Predicted) -> Iterator[str]:
         )
 
 
-def _groups(
-    f: Predicted, groups: Mapping[str, Predicted], worst: Predicted | None
-) -> Iterator[str]:
+def _groups(f: Predicted, groups: Mapping[str, Predicted]) -> Iterator[str]:
     """How the group fares in which the student does worst."""
     i = _largest_gain(f)
-    if worst is None or i is None:
+    if not groups or i is None:
         return
     errors = {name: float(one.risk["student"].value[i, -1]) for name, one in groups.items()}
     name = max(errors, key=lambda group: errors[group])
@@ -126,23 +124,6 @@ def _largest_gain(*either: Predicted) -> int | None:
     """The n with the largest gain that any of the predictions has."""
     gain = np.fmax.reduce([f.gain.value[:, -1] for f in either])
     return None if np.isnan(gain).all() else int(np.nanargmax(gain))
-
-
-def _differ(
-    one: Prediction, other: Prediction, i: int, of_student: bool = False
-) -> tuple[float, bool]:
-    """Difference of two gains, or students' errors, at n[i]; whether its band leaves zero out."""
-
-    def part(numbers: Numbers) -> np.ndarray:
-        value = numbers["student"] if of_student else numbers["weak"] - numbers["student"]
-        return np.asarray(value[..., i, -1])
-
-    whole, left_out = (
-        {"noise": a["noise"], "gap": part(a) - part(b)}
-        for a, b in ((one.whole, other.whole), (one.left_out, other.left_out))
-    )
-    gap = Prediction(whole, left_out, one.widened)
-    return float(whole["gap"]), gap.sign(lambda numbers: numbers["gap"])[1]
 
 
 def _would(said: str) -> str:

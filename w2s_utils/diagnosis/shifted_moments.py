@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.blocks import HELD, BlockGrams, unpack
@@ -15,11 +16,9 @@ from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.diagnosis.moments import CHUNK
 from w2s_utils.diagnosis.rows import LEAST_ROWS, Reader, radii_of
 from w2s_utils.diagnosis.sets import Inputs, Stacked
-from w2s_utils.directions import EQUAL, Radii
+from w2s_utils.directions import Radii
 from w2s_utils.measure.correlation import BLOCKS, rows_needed
 from w2s_utils.shifted import Columns, Law
-
-GROUP_ROWS = 2 * BLOCKS  # least of a group of test rows: two in each block
 
 
 class Part(NamedTuple):
@@ -43,8 +42,6 @@ class ShiftedMoments:
     labelled : list of bool
         Whether the part has labels.
     columns : Columns
-    targets : int
-        Label columns.
     intercept : bool
     cut : dict of str to int
         How many weak and strong directions there are too few rows for.
@@ -54,7 +51,6 @@ class ShiftedMoments:
     sizes: list[NDArray[np.int64]]
     labelled: list[bool]
     columns: Columns
-    targets: int
     intercept: bool
     cut: dict[str, int]
 
@@ -168,7 +164,6 @@ def read_laws(
         sizes=[np.bincount(part.blocks[part.blocks >= 0], minlength=BLOCKS) for part in parts],
         labelled=[sets[part.inputs].labels is not None for part in parts],
         columns=Columns(np.sqrt(w.spectrum[:d_w]), np.sqrt(s.spectrum[:d_s])),
-        targets=k,
         intercept=standard,
         cut={X.name: X.cuts[-1] - d for X, d in ((w, d_w), (s, d_s))},
     )
@@ -208,10 +203,6 @@ def _parts(
     if groups is not None:
         for group in range(groups.max() + 1):
             here = groups == group
-            if here.sum() < GROUP_ROWS:
-                raise ValueError(
-                    f"At least {GROUP_ROWS} test rows of each group are needed, got {here.sum()}."
-                )
             blocks[test][here] = np.arange(here.sum()) % BLOCKS
         found = [
             Part(test, np.where(groups == group, blocks[test], -1))
@@ -233,24 +224,30 @@ def _with_radii(
     d_w, D = len(moments.columns.weak), len(moments.columns.weak) + len(moments.columns.strong)
     w, s = slice(d_w), slice(d_w, D)
 
-    def sizes(law: Law, i: int, part: slice) -> Radii:
-        factor = np.linalg.cholesky(law.covariance[part, part])
-        fit = np.linalg.solve(law.covariance[part, part], law.covariance[part, D:])
-        leverage, residual = [], []
+    def sizes(law: Law, i: int, *sets: slice) -> list[Radii]:
+        def fitted(part: slice) -> tuple[slice, Array, Array]:
+            covariance = law.covariance[part, part]
+            fit = linalg.solve(covariance, law.covariance[part, D:])
+            return part, linalg.cholesky(covariance, lower=True), fit
+
+        parts = [*map(fitted, sets)]
+        found: list[list[tuple[Array, Array]]] = [[] for _ in parts]
         for j, chunk in chunks:
             if i == j:
                 of_w, of_s, y, _ = coordinates(i, chunk)
-                Z = np.hstack([of_w, of_s])[:, part] - law.mean[part]
-                leverage.append(np.sum(np.linalg.solve(factor, Z.T) ** 2, axis=0))
-                residual.append(np.sum((y - law.mean[D:] - Z @ fit) ** 2, axis=1))
-        return radii_of(np.concatenate(leverage), np.concatenate(residual))
+                Z, off = np.hstack([of_w, of_s]) - law.mean[:D], y - law.mean[D:]
+                for kept, (part, factor, fit) in zip(found, parts, strict=True):
+                    whitened = linalg.solve_triangular(factor, Z[:, part].T, lower=True)
+                    left = off - Z[:, part] @ fit
+                    kept.append((np.sum(whitened**2, axis=0), np.sum(left**2, axis=1)))
+        return [radii_of(*map(np.concatenate, zip(*kept, strict=True))) for kept in found]
 
-    at_pool = sizes(laws[1], unlabelled, s)
-    columns = Columns(
-        moments.columns.weak,
-        moments.columns.strong,
-        weak_radii=sizes(laws[0], 0, w),
-        baseline_radii=sizes(laws[0], 0, s),
-        student_radii=Radii(at_pool.squared) if len(at_pool.squared) > 1 else EQUAL,
+    weak_radii, baseline_radii = sizes(laws[0], 0, w, s)
+    (at_pool,) = sizes(laws[1], unlabelled, s)
+    columns = replace(
+        moments.columns,
+        weak_radii=weak_radii,
+        baseline_radii=baseline_radii,
+        student_radii=Radii(at_pool.squared),
     )
-    return ShiftedMoments(**{**vars(moments), "columns": columns})
+    return replace(moments, columns=columns)
