@@ -25,7 +25,7 @@ _TOO_SMALL = (
 )
 
 
-def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float) -> Array:
+def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float, intercept: bool = False) -> Array:
     r"""Weights that minimise the cross-entropy plus a ridge.
 
     .. math:: -\frac1n \sum_{ik} y_{ik} \log p_{ik} + \alpha \|W\|_F^2, \qquad
@@ -39,11 +39,13 @@ def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float) -> Array:
         Class probabilities y, one row an input: a teacher's answer, or 1 at the label's class.
     ridge : float
         Penalty alpha > 0 on the mean loss. It keeps the weights finite on separable data.
+    intercept : bool
+        Fit one for each class, without penalty. Each class must then have a label.
 
     Returns
     -------
-    (d, K) ndarray
-        The only minimiser; its rows sum to zero.
+    (d, K) or (d + 1, K) ndarray
+        The only minimiser; its rows sum to zero. An intercept is the last row.
 
     Raises
     ------
@@ -73,21 +75,27 @@ def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float) -> Array:
         raise ValueError(f"ridge must be finite and > 0, got {ridge}.")
     if ridge < _LEAST_RIDGE * np.abs(X).max() ** 2:
         raise ValueError(_TOO_SMALL)
+    if intercept:
+        if Y.sum(axis=0).min() <= 0:
+            raise ValueError("labels must hold each class for a fit with an intercept.")
+        X = np.column_stack([X, np.ones(rows)])
     d, K = X.shape[1], Y.shape[1]
+    penalty = np.full(d, ridge)
+    penalty[d - intercept :] = 0
     Q = linalg.helmert(K).T
     V = np.zeros((d, K - 1))
-    loss, log_P = _loss(X, Y, V, Q, ridge)
+    loss, log_P = _loss(X, Y, V, Q, penalty)
     for _ in range(_STEPS):
         # P - Y, without a difference of nearly equal numbers where the label is certain.
         excess = np.where(Y == 1, np.expm1(log_P), np.exp(log_P) - Y)
-        gradient = X.T @ excess @ Q / rows + 2 * ridge * V
-        step = -_solve(_hessian(X, np.exp(log_P), Q, ridge), gradient.ravel()).reshape(V.shape)
+        gradient = X.T @ excess @ Q / rows + 2 * penalty[:, None] * V
+        step = -_solve(_hessian(X, np.exp(log_P), Q, penalty), gradient.ravel()).reshape(V.shape)
         decrement = -np.sum(gradient * step)
         if decrement <= _DECREMENT * loss:
             return (V + step) @ Q.T
         for length in 0.5 ** np.arange(_STEPS):
             moved = V + length * step
-            new_loss, log_P = _loss(X, Y, moved, Q, ridge)
+            new_loss, log_P = _loss(X, Y, moved, Q, penalty)
             if new_loss <= loss - 1e-4 * length * decrement:
                 break
         V, loss = moved, new_loss
@@ -101,7 +109,7 @@ def class_probabilities(X: ArrayLike, weights: ArrayLike) -> Array:
     ----------
     X : (n, d) array_like
         Features.
-    weights : (d, K) array_like
+    weights : (d, K) or (d + 1, K) array_like
         As returned by `fit_softmax`.
 
     Returns
@@ -109,9 +117,10 @@ def class_probabilities(X: ArrayLike, weights: ArrayLike) -> Array:
     (n, K) ndarray
         Rows sum to one.
     """
-    probabilities: Array = softmax(
-        real_array(X, "X", 2) @ real_array(weights, "weights", 2), axis=1
-    )
+    X, W = real_array(X, "X", 2), real_array(weights, "weights", 2)
+    d = X.shape[1]
+    logits = X @ W[:d] + W[d:].sum(axis=0)  # the intercepts, if there are any
+    probabilities: Array = softmax(logits, axis=1)
     return probabilities
 
 
@@ -207,10 +216,10 @@ def _probability_rows(values: ArrayLike, name: str) -> Array:
     return array
 
 
-def _loss(X: Array, Y: Array, V: Array, Q: Array, ridge: float) -> tuple[float, Array]:
+def _loss(X: Array, Y: Array, V: Array, Q: Array, penalty: Array) -> tuple[float, Array]:
     """Penalised cross-entropy at W = V Q' and the log class probabilities there."""
     log_P = _log_probabilities(X @ V @ Q.T)
-    return float(-np.sum(Y * log_P) / len(X) + ridge * np.sum(V**2)), log_P
+    return float(-np.sum(Y * log_P) / len(X) + penalty @ np.sum(V**2, axis=1)), log_P
 
 
 def _log_probabilities(logits: Array) -> Array:
@@ -223,7 +232,7 @@ def _log_probabilities(logits: Array) -> Array:
     return log_P
 
 
-def _hessian(X: Array, P: Array, Q: Array, ridge: float) -> Array:
+def _hessian(X: Array, P: Array, Q: Array, penalty: Array) -> Array:
     """Second derivative in V, rows and columns in the order of ``V.ravel()``."""
     d, free = X.shape[1], Q.shape[1]
     curvature = np.einsum("ka,nk,kb->nab", Q, P, Q) - np.einsum("na,nb->nab", P @ Q, P @ Q)
@@ -231,7 +240,7 @@ def _hessian(X: Array, P: Array, Q: Array, ridge: float) -> Array:
     for a in range(free):
         for b in range(free):
             H[:, a, :, b] = (X.T * curvature[:, a, b]) @ X / len(X)
-    return H.reshape(d * free, d * free) + 2 * ridge * np.eye(d * free)
+    return H.reshape(d * free, d * free) + 2 * np.diag(np.repeat(penalty, free))
 
 
 def _solve(hessian: Array, gradient: Array) -> Array:

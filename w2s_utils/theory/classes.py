@@ -1,0 +1,363 @@
+r"""Laws of binary labels and of scores, and what follows of them: accuracy, loss, calibration.
+
+A score is :math:`\omega = b + g\,t + s\,\zeta`: the latent t of the labels, of mean zero and
+variance one, and independent Gaussian noise. What a model does with classes depends on its offset
+b, its slope g and its spread s only. Labels are -1 and 1.
+
+>>> labels = Logistic(power=4.0)
+>>> float(accuracy(labels, Score(0.0, 1.0, 1e-6)).round(3))  # whoever knows the log odds
+0.789
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from scipy import optimize, special
+
+from w2s_utils._validate import Array
+
+NODES = np.linspace(-8, 8, 97)
+WEIGHTS = np.exp(-(NODES**2) / 2) / np.exp(-(NODES**2) / 2).sum()  # exact for smooth functions
+_FAR = 9.0  # standard deviations
+_LEGENDRE = np.polynomial.legendre.leggauss(64)
+
+
+def density(x: Array) -> Array:
+    """Standard normal density."""
+    return np.asarray(np.exp(-(np.clip(x, -40, 40) ** 2) / 2) / np.sqrt(2 * np.pi))
+
+
+class Component(NamedTuple):
+    """Gaussian part of a latent's law: its share, mean and variance."""
+
+    share: float
+    mean: float
+    variance: float
+
+
+class Labels(Protocol):
+    """Law of labels -1 and 1 given a latent of mean zero and variance one."""
+
+    @property
+    def power(self) -> float:
+        """Variance of the target that is the latent times its square root."""
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """Gaussian parts of the latent's law."""
+
+    def chance(self, component: int, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """P(y = 1) for latents N(mean, variance) in a component, and its derivative by the mean."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    r"""Inputs that are Gaussian in each of two classes, with one covariance: t is the label.
+
+    The target is the label less its mean, :math:`\mathbb E[z(y-\bar y)]` along directions z.
+
+    Attributes
+    ----------
+    share : float
+        Share of class 1, in (0, 1).
+    """
+
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse a share that leaves one class only."""
+        if not 0 < self.share < 1:
+            raise ValueError(f"share must lie between 0 and 1, got {self.share}.")
+
+    @property
+    def power(self) -> float:
+        """Variance of the label."""
+        return 4 * self.share * (1 - self.share)
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """Class -1 and class 1."""
+        odds = np.sqrt((1 - self.share) / self.share)
+        return Component(1 - self.share, -1 / odds, 0.0), Component(self.share, odds, 0.0)
+
+    def chance(self, component: int, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """As of `Labels`."""
+        return np.full_like(mean, float(component)), np.zeros_like(mean)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    r"""Gaussian inputs and labels with the log odds :math:`a_0 + f_*`, :math:`f_*=\sqrt\rho\,t`.
+
+    Attributes
+    ----------
+    power : float
+        Variance rho > 0 of the target f_*.
+    offset : float
+        Mean log odds a_0.
+    """
+
+    power: float
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a target that does not vary."""
+        _above_zero(self.power)
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """One for all."""
+        return (Component(1.0, 0.0, 1.0),)
+
+    def chance(self, component: int, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """As of `Labels`."""
+        root = np.sqrt(self.power)
+        latent = mean[..., None] + np.sqrt(variance)[..., None] * NODES
+        odds = self.offset + root * latent
+        chance = special.expit(odds)
+        return chance @ WEIGHTS, root * (chance * special.expit(-odds)) @ WEIGHTS
+
+
+@dataclass(frozen=True)
+class Sign:
+    r"""Gaussian inputs and labels :math:`\operatorname{sign}f_*`, some of them turned round.
+
+    Attributes
+    ----------
+    power : float
+        Variance of the target f_*, above zero.
+    flips : float
+        Share eta of labels that are turned round, in [0, 1/2).
+    """
+
+    power: float
+    flips: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a target that does not vary, and labels that say the contrary."""
+        _above_zero(self.power)
+        if not 0 <= self.flips < 0.5:
+            raise ValueError(f"flips must be in [0, 1/2), got {self.flips}.")
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """One for all."""
+        return (Component(1.0, 0.0, 1.0),)
+
+    def chance(self, component: int, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """As of `Labels`."""
+        spread = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
+        told = 1 - 2 * self.flips
+        at = mean / spread
+        return self.flips + told * special.ndtr(at), told * density(at) / spread
+
+
+def _above_zero(power: float) -> None:
+    if not (np.isfinite(power) and power > 0):
+        raise ValueError(f"power must be finite and > 0, got {power}.")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Law of a model's score; its sign is the model's answer.
+
+    Attributes
+    ----------
+    offset, slope, spread : ndarray
+        Mean, covariance with the labels' latent, and standard deviation of the rest, above zero.
+    """
+
+    offset: Array | float
+    slope: Array | float
+    spread: Array | float
+
+
+class Scores(NamedTuple):
+    """Scores of the four models."""
+
+    weak: Score
+    student: Score
+    baseline: Score
+    ceiling: Score
+
+
+class Seen(NamedTuple):
+    r"""Values of a score and their weights; at each P(y = 1), and the latent's mean with y = 1.
+
+    The latter is :math:`\mathbb E[t\,1(y=1)]`, beside :math:`\mathbb E[t]`.
+    """
+
+    weight: Array
+    score: Array
+    chance: Array
+    latent_of_1: Array
+    latent: Array
+
+
+def seen(labels: Labels, score: Score) -> Seen:
+    """Integration rule over a score, the last axis, with the labels' law at each of its values."""
+    return _seen(labels, score, lambda least: (NODES, WEIGHTS))
+
+
+def _seen(labels: Labels, score: Score, rule: Callable[[Array], tuple[Array, Array]]) -> Seen:
+    """`seen` by another rule, for standard normal values above or below a least one."""
+    offset, slope, spread = (
+        np.asarray(part, float)[..., None] for part in (score.offset, score.slope, score.spread)
+    )
+    parts = []
+    for k, (share, mean, variance) in enumerate(labels.components):
+        total = np.sqrt(slope**2 * variance + spread**2)
+        middle = offset + slope * mean
+        nodes, weights = rule(-middle / total)
+        latent = mean + slope * variance / total * nodes
+        left = variance * (spread / total) ** 2 + 0 * latent
+        chance, growth = labels.chance(k, latent, left)
+        columns = share * weights, middle + total * nodes, chance, latent * chance + left * growth
+        parts.append(np.broadcast_arrays(*columns, latent))
+    return Seen(*(np.concatenate(one, axis=-1) for one in zip(*parts, strict=True)))
+
+
+def accuracy(labels: Labels, score: Score, threshold: float = 0.0, balanced: bool = False) -> Array:
+    r"""Chance that the side of a threshold on which a score lies is its label's.
+
+    Parameters
+    ----------
+    labels : Labels
+    score : Score
+    threshold : float
+    balanced : bool
+        The mean of both classes' accuracies in place of that of all inputs.
+
+    Returns
+    -------
+    ndarray
+        Of the score's shape.
+
+    Notes
+    -----
+    Of `Classes` it is :math:`\sum_y\pi_y\Phi(y(b+g\,t_y)/s)`, and of `Sign` labels
+    :math:`1-\arccos(r)/\pi` for a score of mean zero whose correlation with the target is r.
+    """
+    moved = Score(np.asarray(score.offset) - threshold, score.slope, score.spread)
+    right = []
+    for side in (-1, 1):
+
+        def half_line(least: Array, side: int = side) -> tuple[Array, Array]:
+            """From where the answer jumps to the far end."""
+            end = np.clip(least, -_FAR, _FAR)
+            half = (side * _FAR - end) / 2
+            nodes = end + half * (1 + _LEGENDRE[0])
+            return nodes, np.abs(half) * _LEGENDRE[1] * density(nodes)
+
+        of_side = _seen(labels, moved, half_line)
+        chance = of_side.chance if side == 1 else 1 - of_side.chance
+        right.append(np.sum(of_side.weight * chance, axis=-1))
+    share = share_of_1(labels)
+    if balanced:
+        return np.asarray((right[0] / (1 - share) + right[1] / share) / 2)
+    return np.asarray(right[0] + right[1])
+
+
+def share_of_1(labels: Labels) -> float:
+    """Share of labels that are 1."""
+    return sum(
+        share * float(labels.chance(k, np.asarray(mean), np.asarray(variance))[0])
+        for k, (share, mean, variance) in enumerate(labels.components)
+    )
+
+
+def cross_entropy(labels: Labels, score: Score) -> Array:
+    """Expected cross-entropy in nats of scores that are log odds.
+
+    Parameters
+    ----------
+    labels : Labels
+    score : Score
+
+    Returns
+    -------
+    ndarray
+        Of the score's shape.
+    """
+    at = seen(labels, score)
+    loss = np.logaddexp(0, -at.score) * at.chance + np.logaddexp(0, at.score) * (1 - at.chance)
+    return np.asarray(np.sum(at.weight * loss, axis=-1))
+
+
+def calibration_error(labels: Labels, score: Score) -> Array:
+    r"""Expected error of the probabilities, :math:`\mathbb E|P(y=1\mid\omega)-\sigma(\omega)|`.
+
+    Parameters
+    ----------
+    labels : Labels
+    score : Score
+        Log odds.
+
+    Returns
+    -------
+    ndarray
+        Of the score's shape.
+    """
+    at = seen(labels, score)
+    if len(labels.components) == 1:
+        error = np.abs(at.chance - special.expit(at.score))
+        return np.asarray(np.sum(at.weight * error, axis=-1))
+    # A value can come from each component: weigh them by their densities there.
+    weight, of_1 = np.zeros_like(at.score), np.zeros_like(at.score)
+    slope, spread = (np.asarray(part, float)[..., None] for part in (score.slope, score.spread))
+    for k, (share, mean, variance) in enumerate(labels.components):
+        total = np.sqrt(slope**2 * variance + spread**2)
+        middle = np.asarray(score.offset, float)[..., None] + slope * mean
+        here = share * density((at.score - middle) / total) / total
+        latent = mean + slope * variance / total**2 * (at.score - middle)
+        chance, _ = labels.chance(k, latent, variance * (spread / total) ** 2 + 0 * latent)
+        weight, of_1 = weight + here, of_1 + here * chance
+    error = np.abs(of_1 / weight - special.expit(at.score))
+    return np.asarray(np.sum(at.weight * error, axis=-1))
+
+
+def separable_from(labels: Labels, seen_share: float = 1.0) -> float:
+    r"""Most features a sample that a fit without ridge can have, d/n: above it none exists.
+
+    With more features a hyperplane separates the labels of nearly every training set, and the
+    weights that minimise the cross-entropy without ridge are infinite.
+
+    Parameters
+    ----------
+    labels : Labels
+    seen_share : float
+        Share of the latent's variance that the features explain, in [0, 1].
+
+    Returns
+    -------
+    float
+
+    Notes
+    -----
+    :math:`\min_{b,g}\mathbb E\,(\zeta - y(b + g\,t'))_+^2` with the latent's visible part t', for
+    models with an intercept (Candès and Sur, 2020, for logistic labels).
+    """
+    if not 0 <= seen_share <= 1:
+        raise ValueError(f"seen_share must be in [0, 1], got {seen_share}.")
+    # What they see is a score of variance 1, with all that it says of the labels.
+    hidden = max(1 - seen_share, 1e-12)
+    at_score = seen(labels, Score(0.0, np.sqrt(1 - hidden), np.sqrt(hidden)))
+    visible = [
+        (at_score.weight * chance, y, at_score.score)
+        for chance, y in ((at_score.chance, 1.0), (1 - at_score.chance, -1.0))
+    ]
+
+    def loss(at: Array) -> float:
+        b, g = at
+        total = 0.0
+        for weight, y, t in visible:
+            edge = -y * (b + g * t)
+            power = (1 + edge**2) * special.ndtr(edge) + edge * density(edge)
+            total += float(np.sum(weight * power))
+        return total
+
+    return float(optimize.minimize(loss, np.zeros(2), tol=1e-12).fun)

@@ -1,0 +1,338 @@
+r"""Weak-to-strong training of classifiers with ridge cross-entropy, in the proportional limit.
+
+For two classes, any angles and spectra, soft or hard pseudo-labels; chapter 16 of the book derives
+it. The squared loss is a special case of the same code, where it agrees with `theory.ridge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from w2s_utils import _ridge_path
+from w2s_utils._validate import Array, ridges, sample_size
+from w2s_utils.directions import Directions, Features
+from w2s_utils.theory import lessons
+from w2s_utils.theory.classes import Labels, Score, Scores, cross_entropy
+from w2s_utils.theory.fixed_point import LOSSES, Fit, Teach, fit
+from w2s_utils.theory.ridge import Ridges
+
+Side = Literal["weak", "strong"]
+Expect = Callable[[Callable[[Directions], Array]], Array]
+TRIED = _ridge_path.RIDGES[:7:-2]  # shares of the total variance, from 10 down to about 1e-6
+_GIVEN_UP = 0.5  # logarithm of a loss above the least one, from which on a path is not followed
+
+
+class Coefficients(NamedTuple):
+    """Law of a probe's score on whitened inputs: independent Gaussian coefficients.
+
+    Attributes
+    ----------
+    mean, variance : (d,) or (d + 1,) ndarray
+        With an intercept the last entry is that of a constant input 1, whose mean is `offset`.
+    offset : float
+    """
+
+    mean: Array
+    variance: Array
+    offset: float
+
+
+class _Inputs(NamedTuple):
+    """Directions of one feature set, the constant among them if there is an intercept."""
+
+    spectrum: Array
+    target: Array  # in units of the labels' latent
+    penalised: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Probes:
+    """Probes on a pair of feature sets.
+
+    Attributes
+    ----------
+    directions : Directions
+        Their target has the variance `labels.power`, and is what the labels depend on; the noise
+        is that of the labels' law.
+    labels : Labels
+    loss : {"cross-entropy", "squared"}
+    pseudo_labels : {"soft", "hard"}
+        A teacher's probabilities, for the squared loss its scores; or the more probable class.
+    temperature : float
+        Divides a teacher's log odds before they become soft pseudo-labels.
+    intercept : bool
+        Whether probes have one, without ridge.
+    """
+
+    directions: Directions
+    labels: Labels
+    loss: Literal["cross-entropy", "squared"] = "cross-entropy"
+    pseudo_labels: Literal["soft", "hard"] = "soft"
+    temperature: float = 1.0
+    intercept: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse words that mean nothing here."""
+        for name, value, known in (
+            ("loss", self.loss, tuple(LOSSES)),
+            ("pseudo_labels", self.pseudo_labels, ("soft", "hard")),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be {known[0]!r} or {known[1]!r}, got {value!r}.")
+        if not (np.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature must be finite and > 0, got {self.temperature}.")
+
+    def single(self, side: Side, m: float, alpha: float, near: Fit | None = None) -> Fit | None:
+        """Fit to m drawn labels; None if no solution is found."""
+        loss, x = LOSSES[self.loss], self._inputs[side]
+        return fit(
+            x.spectrum,
+            alpha * x.penalised,
+            m,
+            (x.spectrum * x.target**2)[None, None],
+            lessons.drawn(self.labels, loss),
+            loss,
+            self.intercept,
+            near,
+        )
+
+    def student(
+        self, teacher: Fit, alpha_w: float, N: float, alpha_s: float, near: Fit | None = None
+    ) -> Fit | None:
+        """Fit of the strong features to N pseudo-labels; None if no solution is found."""
+        x = self._inputs["strong"]
+        mean, variance = self._told(teacher, alpha_w)
+        between = x.target * mean
+        return fit(
+            x.spectrum,
+            alpha_s * x.penalised,
+            N,
+            x.spectrum * np.array([[x.target**2, between], [between, mean**2 + variance]]),
+            self.lesson(teacher),
+            LOSSES[self.loss],
+            self.intercept,
+            near,
+        )
+
+    def lesson(self, teacher: Fit) -> Teach:
+        """What a student is told."""
+        if self.pseudo_labels == "hard":
+            return lessons.hard(self.labels, score(teacher), LOSSES[self.loss])
+        scale = 1 / self.temperature if self.loss == "cross-entropy" else 1.0
+        return lessons.soft(self.labels, score(teacher), scale)
+
+    def coefficients(self, side: Side, probe: Fit, alpha: float) -> Coefficients:
+        """Law of a probe that is fitted to drawn labels."""
+        kept = self._kept(side, probe, alpha)
+        mean = kept * probe.pull[0] * self._inputs[side].target
+        return Coefficients(mean, probe.noise * kept**2, probe.offset)
+
+    def student_coefficients(
+        self, teacher: Fit, alpha_w: float, probe: Fit, alpha_s: float
+    ) -> Coefficients:
+        """Law of a student, over teachers as well."""
+        kept = self._kept("strong", probe, alpha_s)
+        mean, variance = self._told(teacher, alpha_w)
+        pull_t, pull_w = probe.pull
+        return Coefficients(
+            kept * (pull_t * self._inputs["strong"].target + pull_w * mean),
+            kept**2 * (pull_w**2 * variance + probe.noise),
+            probe.offset,
+        )
+
+    def _told(self, teacher: Fit, alpha_w: float) -> tuple[Array, Array]:
+        """Strong directions' covariances with what a teacher's score has beside the latent."""
+        own, (slope,) = self.coefficients("weak", teacher, alpha_w), teacher.slopes
+        mean = self._cross @ own.mean - slope * self._inputs["strong"].target
+        return mean / teacher.spread, self._cross**2 @ own.variance / teacher.spread**2
+
+    def _kept(self, side: Side, probe: Fit, alpha: float) -> Array:
+        x = self._inputs[side]
+        return x.spectrum * probe.factors(x.spectrum, alpha * x.penalised)
+
+    @cached_property
+    def _inputs(self) -> dict[Side, _Inputs]:
+        found: dict[Side, _Inputs] = {}
+        sides: tuple[Side, Side] = "weak", "strong"
+        for side in sides:
+            features: Features = getattr(self.directions, side)
+            target = features.target / np.sqrt(self.labels.power)
+            inputs = _Inputs(features.spectrum, target, np.ones_like(target))
+            if self.intercept:
+                inputs = _Inputs(*map(np.append, inputs, (1.0, 0.0, 0.0)))
+            found[side] = inputs
+        return found
+
+    @cached_property
+    def _cross(self) -> Array:
+        cross = self.directions.cross
+        if not self.intercept:
+            return cross
+        return np.block([[cross, np.zeros((len(cross), 1))], [np.zeros(cross.shape[1]), 1.0]])
+
+
+def score(probe: Fit) -> Score:
+    """Score of a probe as the labels see it."""
+    slope, *others = probe.slopes
+    return Score(probe.offset, slope, float(np.hypot(np.linalg.norm(others), probe.spread)))
+
+
+def expected_scores(
+    probes: Probes,
+    n: ArrayLike,
+    N: ArrayLike,
+    alpha_w: ArrayLike,
+    alpha_s: ArrayLike,
+    *,
+    alpha_b: ArrayLike | None = None,
+    alpha_c: ArrayLike | None = None,
+) -> Scores:
+    r"""Laws of the four models' scores on fresh inputs, for `theory.classes` to evaluate.
+
+    Parameters
+    ----------
+    probes : Probes
+    n, N : array_like of int
+        Labelled and pseudo-labelled samples.
+    alpha_w, alpha_s, alpha_b, alpha_c : array_like
+        Ridges of teacher, student, baseline and ceiling, :math:`\frac\alpha2\|w\|^2` beside the
+        mean cross-entropy or half of the mean squared loss, in squared units of the features; the
+        last two are `alpha_s` by default. `softmax.fit_softmax` has the same ridge for two classes,
+        and so has `probes.fit_ridge` for the squared loss.
+
+    Returns
+    -------
+    Scores
+        Arrays of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If a size or ridge is out of range, or no solution is found: without ridge none exists where
+        the labels are separable (`theory.classes.separable_from`).
+
+    Examples
+    --------
+    >>> from w2s_utils.pair import GaussianPair
+    >>> from w2s_utils.theory.classes import Logistic, accuracy
+    >>> pair = GaussianPair.paper(d_sw=10)
+    >>> directions = pair.along(np.ones(pair.d_w), np.ones(pair.d_s))
+    >>> labels = Logistic(power=float(pair.target @ pair.target))
+    >>> found = expected_scores(Probes(directions, labels), 400, 4000, 0.1, 0.1)
+    >>> [float(accuracy(labels, one).round(3)) for one in found]
+    [0.5, 0.5, 0.5, 0.5]
+    """
+    alpha_b, alpha_c = (alpha_s if alpha is None else alpha for alpha in (alpha_b, alpha_c))
+    sizes = sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero")
+    named = {"alpha_w": alpha_w, "alpha_s": alpha_s, "alpha_b": alpha_b, "alpha_c": alpha_c}
+    every = np.broadcast_arrays(*sizes, *(ridges(alpha, name) for name, alpha in named.items()))
+    shape = every[0].shape
+    known: dict[tuple[float, ...], Fit] = {}
+
+    def found(key: tuple[float, ...], model: str, solve: Callable[[], Fit | None]) -> Fit:
+        if key not in known:
+            solution = solve()
+            if solution is None:
+                raise ValueError(
+                    f"No fit of the {model} was found at size {key[1]:g} and ridge {key[2]:g}: "
+                    "raise the ridge. Without one the labels must not be separable."
+                )
+            known[key] = solution
+        return known[key]
+
+    points: list[tuple[Score, ...]] = []
+    for n_, N_, a_w, a_s, a_b, a_c in zip(*(one.ravel().tolist() for one in every), strict=True):
+        teacher = found((0, n_, a_w), "teacher", lambda: probes.single("weak", n_, a_w))  # noqa: B023
+        fits = (
+            teacher,
+            found((1, N_, a_s, n_, a_w), "student", lambda: probes.student(teacher, a_w, N_, a_s)),  # noqa: B023
+            found((2, n_, a_b), "baseline", lambda: probes.single("strong", n_, a_b)),  # noqa: B023
+            found((2, n_ + N_, a_c), "ceiling", lambda: probes.single("strong", n_ + N_, a_c)),  # noqa: B023
+        )
+        points.append(tuple(map(score, fits)))
+
+    def stacked(of_model: tuple[Score, ...]) -> Score:
+        parts = ([getattr(one, name) for one in of_model] for name in ("offset", "slope", "spread"))
+        return Score(*(np.reshape(part, shape) for part in parts))
+
+    return Scores(*map(stacked, zip(*points, strict=True)))
+
+
+def best_ridges(probes: Probes, n: float, N: float, expect: Expect | None = None) -> Ridges:
+    """Each model's best ridge for the labels that it sees, by cross-entropy.
+
+    Parameters
+    ----------
+    probes : Probes
+        With the cross-entropy as loss.
+    n, N : float
+        Labelled and pseudo-labelled samples.
+    expect : callable, optional
+        As of `theory.ridge.best_ridges`; it is given logarithms of losses.
+
+    Returns
+    -------
+    Ridges
+
+    Notes
+    -----
+    Teacher, baseline and ceiling have the ridge of their least cross-entropy; the student has that
+    of its least cross-entropy to pseudo-labels, since it sees no others.
+    """
+    at = expect or (lambda function: function(probes.directions))
+    of_w, of_s = (
+        TRIED * features.spectrum.sum()
+        for features in (probes.directions.weak, probes.directions.strong)
+    )
+
+    def least(path: Array, losses: Callable[[Probes], Iterator[float]]) -> float:
+        """Ridge of the least expected loss, of losses along the path."""
+
+        def logarithms(directions: Directions) -> Array:
+            found: list[float] = []
+            for loss in losses(replace(probes, directions=directions)):
+                found.append(np.log(loss))
+                if found[-1] > min(found) + _GIVEN_UP:
+                    break
+            return np.array(found + [np.inf] * (len(path) - len(found)))
+
+        with np.errstate(invalid="ignore"):  # of infinite losses
+            return float(_ridge_path.least(at(logarithms), path))
+
+    def of_labels(side: Side, m: float, path: Array) -> float:
+        def losses(probes: Probes) -> Iterator[float]:
+            found = None
+            for alpha in path:
+                found = probes.single(side, m, alpha, found)
+                yield np.inf if found is None else float(cross_entropy(labels, score(found)))
+
+        return least(path, losses)
+
+    labels = probes.labels
+    alpha_w = of_labels("weak", n, of_w)
+
+    def to_teacher(probes: Probes) -> Iterator[float]:
+        teacher, found = probes.single("weak", n, alpha_w), None
+        if teacher is None:
+            return
+        for alpha in of_s:
+            found = probes.student(teacher, alpha_w, N, alpha, found)
+            yield np.inf if found is None else _loss(probes.lesson(teacher), found)
+
+    each = alpha_w, least(of_s, to_teacher), of_labels("strong", n, of_s)
+    return Ridges(*map(np.asarray, (*each, of_labels("strong", n + N, of_s))))
+
+
+def _loss(lesson: Teach, probe: Fit) -> float:
+    """Expected cross-entropy to what is told."""
+    at = lesson(probe.slopes, probe.spread, probe.offset)
+    p, q = special.expit(at.told), special.expit(-at.told)
+    loss = p * np.logaddexp(0, -at.score) + q * np.logaddexp(0, at.score)
+    return float(at.weight @ loss)
