@@ -6,7 +6,7 @@ b, its slope g and its spread s only. Labels are -1 and 1.
 
 >>> labels = Logistic(power=4.0)
 >>> float(accuracy(labels, Score(0.0, 1.0, 1e-6)).round(3))  # whoever knows the log odds
-0.789
+0.778
 """
 
 from __future__ import annotations
