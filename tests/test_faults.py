@@ -474,6 +474,21 @@ def test_workers_and_kernels_do_not_outlive_a_killed_build(project):
     assert numbers(project) == [1, 2]
 
 
+def test_a_kernel_has_no_last_word(tmp_path):
+    """It would come after the sentence that says how to resume."""
+    code = (
+        "import os, signal; from pathlib import Path; from w2s_utils.publish import kernel\n"
+        "with kernel.running_kernel(Path()) as running:\n"
+        "    client = running.blocking_client(); client.start_channels()\n"
+        "    client.wait_for_ready(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    left = subprocess.run(  # its pipe closes with the kernel
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert left.returncode == -signal.SIGKILL
+    assert left.stderr == ""
+
+
 @pytest.mark.parametrize("moment", ["workers start", "kernels run"])
 def test_ctrl_c_waits_for_no_kernel_and_says_how_to_resume(project, moment):
     pid_file = slow_notebook(project)

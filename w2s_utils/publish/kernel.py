@@ -82,7 +82,12 @@ def running_kernel(directory: Path) -> "Iterator[KernelManager]":
             connection_file=f"{scratch}/kernel.json",
             client_class="jupyter_client.asynchronous.AsyncKernelClient",
         )
-        kernel.start_kernel(cwd=str(directory), env=kernel_environment(scratch))
+        kernel.start_kernel(
+            cwd=str(directory),
+            env=kernel_environment(scratch),
+            # Else it warns on our terminal that we have ended, after all that we had to say.
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        )
         try:
             yield kernel
         finally:
