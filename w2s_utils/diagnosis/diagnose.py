@@ -13,16 +13,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array, ridges, sample_size
 from w2s_utils.diagnosis import page, tables
+from w2s_utils.diagnosis.class_test import ClassTest
+from w2s_utils.diagnosis.classification import Classification, LossName
 from w2s_utils.diagnosis.forecast import Forecast
-from w2s_utils.diagnosis.labels import read_labels
+from w2s_utils.diagnosis.labels import Labels, read_labels
 from w2s_utils.diagnosis.moments import FeatureSets, Moments, read_moments
-from w2s_utils.diagnosis.prediction import Case, Found, predict
+from w2s_utils.diagnosis.prediction import Band, Case, Found, predict
 from w2s_utils.diagnosis.rows import ENERGY, Rows, matrix_rows
 from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Joint, Penalty, choose_jointly, samples
 from w2s_utils.diagnosis.verdict import Verdict, judge, warn
 from w2s_utils.theory.ridge import Ridges
 
 GRID_POINTS = 10  # of n and of N, if they are not given
+LOGISTIC_POINTS = 4  # the same of logistic probes, a point of which takes a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +40,26 @@ class Diagnosis(Forecast):
     joint : Joint or None
         What ridges chosen together would change, at the n of the greatest gain; None if ridges are
         given or there is no prediction.
+    classification : Classification or None
+        Accuracy, and of logistic probes cross-entropy; None if the labels are no classes.
     """
 
     ridgeless: Forecast
     joint: Joint | None
+    classification: Classification | None
+
+    @property
+    def accuracy(self) -> dict[str, Band]:
+        """For each model its expected accuracy, as `risk`.
+
+        Raises
+        ------
+        ValueError
+            If the labels are no classes.
+        """
+        if self.classification is None:
+            raise ValueError("Only of classes there is an accuracy: say classes=True if these are.")
+        return self.classification.accuracy
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -72,6 +91,7 @@ def diagnose(
     ridge: Literal["tuned"] | float | Sequence[float] = "tuned",
     energy: float = 1.0,
     classes: bool | None = None,
+    loss: LossName = "squared",
     as_given: bool = False,
 ) -> Diagnosis:
     r"""Predict what weak-to-strong finetuning will give for a pair of feature sets.
@@ -103,6 +123,12 @@ def diagnose(
     classes : bool, optional
         Whether labels are classes. By default strings, truth values and labels of two values are;
         two become -1 and 1, more become one 0-1 column each.
+    loss : {"squared", "cross-entropy"}
+        What the models of classes minimise whose accuracy is predicted: least squares, or logistic
+        probes, of more than two classes one of each class against the rest. Risks are those of
+        least squares always. The ridge of logistic probes is
+        :math:`\frac\alpha2\|w\|^2` beside the mean cross-entropy, as in `softmax.fit_softmax`,
+        and the best is that of the least cross-entropy to the labels that a model sees.
     as_given : bool
         By default models have an intercept, and columns count at mean 0 and variance 1, so that
         neither shifts nor units matter. If True, features and labels are taken as they are.
@@ -146,6 +172,12 @@ def diagnose(
     Of more than about 2,000 directions in all the products of the 20 blocks are not held at once,
     and rows are read more than twice.
 
+    *Accuracy* is an average over rows, each held out of what predicts it: an input's score is
+    Gaussian over training sets, with a mean that is linear in the input and a variance that is
+    quadratic (`theory.fits`, or for logistic probes `theory.logistic` with Gaussian inputs in each
+    class). So it holds for inputs of any law. Its bands do not hold what the linear part of the
+    scores varies by, which matters to second order only.
+
     *Constant columns* are left out. Of features as given one is an intercept; more span one
     direction together, and are a warning, as they can carry most of the energy.
     """
@@ -159,14 +191,16 @@ def diagnose(
         if not (np.isfinite(noise_variance) and noise_variance >= 0):
             raise ValueError(f"noise_variance must be finite and >= 0, got {noise_variance}.")
     known = read_labels(labels, classes)
+    _check_loss(loss, known, as_given)
     further = None if replicates is None else known.encode(replicates)
     moments = read_moments(weak, strong, known, further, energy, not as_given)
+    points = LOGISTIC_POINTS if loss == "cross-entropy" else GRID_POINTS
     scale = moments.leading if penalty == "tuned" else moments.every
     d_s, d = scale.strong.d, max(scale.weak.d, scale.strong.d)
     if sizes_n is None:
-        sizes_n = _round(np.geomspace(1.25 * d + 3, min(20 * d, M - 1), GRID_POINTS), M - 1)
+        sizes_n = _round(np.geomspace(1.25 * d + 3, min(20 * d, M - 1), points), M - 1)
     if sizes_N is None:
-        sizes_N = _round(np.geomspace(1.5 * d_s + 3, 100 * d_s, GRID_POINTS))
+        sizes_N = _round(np.geomspace(1.5 * d_s + 3, 100 * d_s, points))
     about: dict[str, Any] = {
         "rows": M,
         "classes": known.classes,
@@ -179,15 +213,31 @@ def diagnose(
         return grid, Case(sets, searched)
 
     kinds = [case(moments.every, penalty), case(moments.leading, RIDGELESS)]
+    test = None
+    if known.classes is not None:
+        grid, main = kinds[0]
+        test = ClassTest(moments, grid, main.grid, loss)
+        kinds[0] = grid, main._replace(test=test)
     if penalty == RIDGELESS and energy <= ENERGY:
         kinds = kinds[:1]  # the two are the same
     found = predict(moments, [one for _, one in kinds], noise_variance)
     (grid, main), (beside, ridgeless) = kinds[0], kinds[-1]
     paper = Forecast.of(found[-1], ridgeless.grid, beside, energy=min(energy, ENERGY), **about)
     joint = _joint(moments, found[0], main.grid, grid) if penalty == "tuned" else None
-    return Diagnosis.of(
-        found[0], main.grid, grid, energy=energy, ridgeless=paper, joint=joint, **about
-    )
+    about |= {"ridgeless": paper, "joint": joint, "classification": None}
+    diagnosis = Diagnosis.of(found[0], main.grid, grid, energy=energy, **about)
+    if test is None:
+        return diagnosis
+    return replace(diagnosis, classification=test.result(found[0].tested, diagnosis.ridges))
+
+
+def _check_loss(loss: str, labels: Labels, as_given: bool) -> None:
+    if loss not in ("squared", "cross-entropy"):
+        raise ValueError(f'loss must be "squared" or "cross-entropy", got {loss!r}.')
+    if loss == "cross-entropy" and labels.classes is None:
+        raise ValueError("The cross-entropy is for classes: say classes=True if these are.")
+    if loss == "cross-entropy" and as_given:
+        raise ValueError("Logistic probes have an intercept: leave as_given out.")
 
 
 def _joint(moments: Moments, found: Found, searched: Grid, grid: Grid) -> Joint | None:

@@ -89,7 +89,7 @@ class Forecast(Predicted):
         **more: Any,
     ) -> Self:
         """Put together what was found on a grid of more N."""
-        prediction, sample, every = found
+        prediction, sample, every = found.prediction, found.sample, found.ridges
         sets = sample.sets
         at = np.searchsorted(searched.N, grid.N)
 

@@ -44,6 +44,10 @@ class Moments:
         Those that carry the paper's share of the energy.
     noise_squares, noise_degrees : (BLOCKS,) ndarray
         Sum of squares within the replicate labels of an input, and its degrees of freedom.
+    readers : (Reader, Reader)
+        The weak and the strong rows, to be read once more.
+    labels : Labels
+        Their mean taken off if `standard`.
     """
 
     grams: BlockGrams
@@ -53,6 +57,8 @@ class Moments:
     leading: FeatureSets
     noise_squares: Array
     noise_degrees: Array
+    readers: tuple[Reader, Reader]
+    labels: Labels
 
     @property
     def rows(self) -> int:
@@ -148,6 +154,8 @@ def read_moments(
         leading=FeatureSets(of_w[0], of_s[0]),
         noise_squares=noise[0],
         noise_degrees=noise[1],
+        readers=(w, s),
+        labels=labels,
     )
 
 

@@ -122,18 +122,26 @@ class Prediction:
 
 
 class Case(NamedTuple):
-    """Models to predict: on which directions, and at which sizes and ridges."""
+    """Models to predict: on which directions, and at which sizes and ridges.
+
+    `test`, if given, is called for each block with the sample of all other rows and the ridges.
+    """
 
     sets: FeatureSets
     grid: Grid
+    test: Callable[[int, Sample, list[Ridges]], Any] | None = None
 
 
 class Found(NamedTuple):
-    """What was found of a case: the prediction, all rows, and the ridges of each label column."""
+    """What was found of a case: the prediction, all rows, and the ridges of each label column.
+
+    `tested` holds what the case's test returned for each block.
+    """
 
     prediction: Prediction
     sample: Sample
     ridges: list[Ridges]
+    tested: list[Any]
 
 
 def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | None) -> list[Found]:
@@ -147,20 +155,25 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
     halves, sizes, rows = moments.grams.halves, moments.sizes, moments.rows
     noise, noise_left = _noise(moments, noise_variance)
     started = []
-    for sets, grid in cases:
-        whole, *parts = samples(moments, sets)
+    for case in cases:
+        whole, *parts = samples(moments, case.sets)
         fits = [part.regressions() for part in parts]
-        started.append((whole, choose_ridges(whole, parts, grid), fits))
+        started.append((whole, choose_ridges(whole, parts, case.grid), fits))
     kept: list[list[dict[str, Array]]] = [[] for _ in cases]
+    tests: list[list[Any]] = [[] for _ in cases]
     for b, (gram, size) in enumerate(zip(moments.grams, sizes, strict=True)):
         half, in_half = halves[b % 2] - gram, int(sizes[b % 2 :: 2].sum() - size)
-        for case, (_, ridges, fits), left_out in zip(cases, started, kept, strict=True):
+        for case, (_, ridges, fits), left_out, tested in zip(
+            cases, started, kept, tests, strict=True
+        ):
             part = Sample.of(moments, case.sets, half, in_half)
             overlap = held_out(part.regressions(), fits[1 - b % 2])
             others = Sample.of(moments, case.sets, halves[0] + halves[1] - gram, rows - int(size))
             left_out.append(others.numbers(case.grid, ridges) | {"held_out": np.asarray(overlap)})
-    found = []
-    for case, (whole, ridges, fits), rest in zip(cases, started, kept, strict=True):
+            if case.test is not None:
+                tested.append(case.test(b, others, ridges))
+    found: list[Found] = []
+    for case, (whole, ridges, fits), rest, tested in zip(cases, started, kept, tests, strict=True):
         numbers = whole.numbers(case.grid, ridges) | {"held_out": np.asarray(held_out(*fits))}
         left = {name: np.array([one[name] for one in rest]) for name in numbers}
         points = whole.exact(case.grid)
@@ -171,7 +184,7 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
             numbers[model] = numbers[model] + np.where(points, change, -bias)
             left[model] = left[model] + change
         numbers["noise"], left["noise"] = noise, noise_left
-        found.append(Found(Prediction(numbers, left, _widened(case.sets)), whole, ridges))
+        found.append(Found(Prediction(numbers, left, _widened(case.sets)), whole, ridges, tested))
     return found
 
 

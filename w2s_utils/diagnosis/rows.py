@@ -209,9 +209,13 @@ class Reader:
             self.taught += (X - self.origin if self.standard else X).T @ answers
             self.told += float(np.sum(answers**2)) / self.shape[0]
 
+    def along(self, X: Array) -> Array:
+        """Put what was read into coordinates along the directions."""
+        return np.asarray((X - self.origin if self.standard else X) @ self.map)
+
     def whiten(self, X: Array, y: Array, rows: slice) -> Array:
-        """Put what was read of these rows into coordinates along the directions."""
-        Z: Array = (X - self.origin if self.standard else X) @ self.map
+        """`along`, with a note of the rows' sizes and residuals."""
+        Z = self.along(X)
         for i, d in enumerate(self.cuts):
             along = Z[:, :d]
             self.leverage[i, rows] = np.einsum("ij,ij->i", along, along)

@@ -257,13 +257,20 @@ class Sample:
         return on_strong[:, :d_w].T, on_weak[:, d_s:], on_strong[:, d_w:], moment.diagonal()[y]
 
     @cached_property
+    def principal(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """Of the weak and the strong coordinates: variances, and map to whitened principal ones."""
+        w, s, _ = self.parts
+        weak, strong = (
+            principal_map(self.moment[part, part], np.sqrt(features.spectrum[: features.d]))
+            for part, features in ((w, self.sets.weak), (s, self.sets.strong))
+        )
+        return weak, strong
+
+    @cached_property
     def pairs(self) -> list[Directions]:
         """The pair along its principal directions, one for each label column."""
         moment, (w, s, y), sets = self.moment, self.parts, self.sets
-        (variances_w, to_w), (variances_s, to_s) = (
-            principal_map(moment[part, part], np.sqrt(features.spectrum[: features.d]))
-            for part, features in ((w, sets.weak), (s, sets.strong))
-        )
+        (variances_w, to_w), (variances_s, to_s) = self.principal
         cross = to_s.T @ moment[s, w] @ to_w
         targets = (to_w.T @ moment[w, y]).T, (to_s.T @ moment[s, y]).T
         return [

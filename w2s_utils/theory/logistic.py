@@ -131,8 +131,26 @@ class Probes:
     def coefficients(self, side: Side, probe: Fit, alpha: float) -> Coefficients:
         """Law of a probe that is fitted to drawn labels."""
         kept = self._kept(side, probe, alpha)
-        mean = kept * probe.pull[0] * self._inputs[side].target
+        mean = self.gain(side, probe, alpha) * self._inputs[side].target
         return Coefficients(mean, probe.noise * kept**2, probe.offset)
+
+    def gain(self, side: Side, probe: Fit, alpha: float) -> Array:
+        """Mean coefficients over the target's, this in units of the labels' latent."""
+        return np.asarray(self._kept(side, probe, alpha) * probe.pull[0])
+
+    def student_gains(
+        self, teacher: Fit, alpha_w: float, probe: Fit, alpha_s: float
+    ) -> tuple[Array, Array]:
+        """The same of a student: over the strong target's, and sizes of those over the weak one's.
+
+        The latter are root sums of squares over weak directions.
+        """
+        kept, (slope,), (pull_t, pull_w) = (
+            self._kept("strong", probe, alpha_s), teacher.slopes, probe.pull,
+        )  # fmt: skip
+        through = np.sqrt(self._cross**2 @ self.gain("weak", teacher, alpha_w) ** 2)
+        pull_w = pull_w / teacher.spread
+        return kept * (pull_t - pull_w * slope), kept * np.abs(pull_w) * through
 
     def student_coefficients(
         self, teacher: Fit, alpha_w: float, probe: Fit, alpha_s: float
@@ -271,7 +289,6 @@ def best_ridges(probes: Probes, n: float, N: float, expect: Expect | None = None
     Parameters
     ----------
     probes : Probes
-        With the cross-entropy as loss.
     n, N : float
         Labelled and pseudo-labelled samples.
     expect : callable, optional
@@ -280,54 +297,73 @@ def best_ridges(probes: Probes, n: float, N: float, expect: Expect | None = None
     Returns
     -------
     Ridges
+        Numbers.
 
     Notes
     -----
     Teacher, baseline and ceiling have the ridge of their least cross-entropy; the student has that
     of its least cross-entropy to pseudo-labels, since it sees no others.
     """
-    at = expect or (lambda function: function(probes.directions))
-    of_w, of_s = (
-        TRIED * features.spectrum.sum()
-        for features in (probes.directions.weak, probes.directions.strong)
+    alpha_w = best_ridge(probes, "weak", n, expect)
+    each = (
+        alpha_w,
+        best_student_ridge(probes, n, alpha_w, N, expect),
+        best_ridge(probes, "strong", n, expect),
+        best_ridge(probes, "strong", n + N, expect),
     )
+    return Ridges(*map(np.asarray, each))
 
-    def least(path: Array, losses: Callable[[Probes], Iterator[float]]) -> float:
-        """Ridge of the least expected loss, of losses along the path."""
 
-        def logarithms(directions: Directions) -> Array:
-            found: list[float] = []
-            for loss in losses(replace(probes, directions=directions)):
-                found.append(np.log(loss))
-                if found[-1] > min(found) + _GIVEN_UP:
-                    break
-            return np.array(found + [np.inf] * (len(path) - len(found)))
+def best_ridge(probes: Probes, side: Side, m: float, expect: Expect | None = None) -> float:
+    """Ridge of the least expected cross-entropy of a fit to m drawn labels; see `best_ridges`."""
 
-        with np.errstate(invalid="ignore"):  # of infinite losses
-            return float(_ridge_path.least(at(logarithms), path))
+    def losses(probes: Probes, path: Array) -> Iterator[float]:
+        found = None
+        for alpha in path:
+            found = probes.single(side, m, alpha, found)
+            loss = np.inf if found is None else float(cross_entropy(probes.labels, score(found)))
+            yield loss
 
-    def of_labels(side: Side, m: float, path: Array) -> float:
-        def losses(probes: Probes) -> Iterator[float]:
-            found = None
-            for alpha in path:
-                found = probes.single(side, m, alpha, found)
-                yield np.inf if found is None else float(cross_entropy(labels, score(found)))
+    return _least(probes, side, losses, expect)
 
-        return least(path, losses)
 
-    labels = probes.labels
-    alpha_w = of_labels("weak", n, of_w)
+def best_student_ridge(
+    probes: Probes, n: float, alpha_w: float, N: float, expect: Expect | None = None
+) -> float:
+    """Ridge of the student's least cross-entropy to pseudo-labels; see `best_ridges`."""
 
-    def to_teacher(probes: Probes) -> Iterator[float]:
+    def losses(probes: Probes, path: Array) -> Iterator[float]:
         teacher, found = probes.single("weak", n, alpha_w), None
         if teacher is None:
             return
-        for alpha in of_s:
+        for alpha in path:
             found = probes.student(teacher, alpha_w, N, alpha, found)
             yield np.inf if found is None else _loss(probes.lesson(teacher), found)
 
-    each = alpha_w, least(of_s, to_teacher), of_labels("strong", n, of_s)
-    return Ridges(*map(np.asarray, (*each, of_labels("strong", n + N, of_s))))
+    return _least(probes, "strong", losses, expect)
+
+
+def _least(
+    probes: Probes,
+    side: Side,
+    losses: Callable[[Probes, Array], Iterator[float]],
+    expect: Expect | None,
+) -> float:
+    """Ridge of the least expected loss, of losses along the path of ridges."""
+    features: Features = getattr(probes.directions, side)
+    path = TRIED * features.spectrum.sum()
+
+    def logarithms(directions: Directions) -> Array:
+        found: list[float] = []
+        for loss in losses(replace(probes, directions=directions), path):
+            found.append(np.log(loss))
+            if found[-1] > min(found) + _GIVEN_UP:
+                break
+        return np.array(found + [np.inf] * (len(path) - len(found)))
+
+    at = expect or (lambda function: function(probes.directions))
+    with np.errstate(invalid="ignore"):  # of infinite losses
+        return float(_ridge_path.least(at(logarithms), path))
 
 
 def _loss(lesson: Teach, probe: Fit) -> float:

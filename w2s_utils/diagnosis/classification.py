@@ -1,0 +1,197 @@
+"""Accuracy and cross-entropy of models of classes, averaged over rows that are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from w2s_utils._validate import Array
+from w2s_utils.diagnosis.moments import Moments
+from w2s_utils.diagnosis.predicted import Predicted
+from w2s_utils.diagnosis.prediction import Band, Numbers, Prediction
+from w2s_utils.diagnosis.sample import Grid, Sample
+from w2s_utils.diagnosis.scores import Law
+from w2s_utils.measure.correlation import BLOCKS
+from w2s_utils.metrics import MODELS
+from w2s_utils.theory.ridge import Ridges
+
+LossName = Literal["squared", "cross-entropy"]
+HELD, MOST = 2**24, 40_000  # coordinates of tested rows, 128 MB, and rows
+DRAWS = 16  # of the scores of a row, for more than two classes
+_LEAST = 1e-12  # of a score's variance in its square
+_NODES = np.linspace(-6, 6, 37)
+_WEIGHTS = np.exp(-(_NODES**2) / 2) / np.exp(-(_NODES**2) / 2).sum()
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """What models of classes will do.
+
+    Attributes
+    ----------
+    loss : {"squared", "cross-entropy"}
+        What the models minimise.
+    errors : Predicted
+        Shares of wrong answers: their `risk`, `gain`, `pgr` and `opr`.
+    losses : Predicted or None
+        Expected cross-entropies in nats, of logistic probes; of more than two classes the sum over
+        probes of one class against the rest.
+    ridges : Ridges
+        Of the four models at each point, the geometric mean over label columns.
+    rows : int
+        How many were tested.
+    """
+
+    loss: LossName
+    errors: Predicted
+    losses: Predicted | None
+    ridges: Ridges
+    rows: int
+
+    @cached_property
+    def accuracy(self) -> dict[str, Band]:
+        """For each model its expected accuracy."""
+        return {
+            model: Band(1 - band.value, 1 - band.high, 1 - band.low)
+            for model, band in self.errors.risk.items()
+        }
+
+
+class HeldOut(NamedTuple):
+    """Some rows of a block, whitened, with their label columns and classes."""
+
+    weak: Array
+    strong: Array
+    columns: Array
+    classes: NDArray[np.int64]
+
+
+def held_out_rows(moments: Moments) -> list[HeldOut]:
+    """Read the rows once more, no more of them than are needed, by their blocks."""
+    readers, labels = moments.readers, moments.labels
+    d_w, d_s = moments.every.weak.d, moments.every.strong.d
+    apart = int(np.ceil(moments.rows / min(HELD // (d_w + d_s), MOST)))
+    found: list[list[HeldOut]] = [[] for _ in range(BLOCKS)]
+    for rows in readers[0].chunks:
+        weak, strong = (reader.along(reader[rows]) for reader in readers)
+        columns, codes = labels.rows(rows), labels.values[rows].astype(np.int64)
+        every = np.arange(len(codes))
+        taken = every[(every + rows.start) // BLOCKS % apart == 0]
+        for b in range(BLOCKS):
+            mine = taken[taken % BLOCKS == b]
+            found[b].append(HeldOut(weak[mine], strong[mine], columns[mine], codes[mine]))
+    return [HeldOut(*map(np.concatenate, zip(*parts, strict=True))) for parts in found]
+
+
+class Tested(NamedTuple):
+    """Sums over a block's rows, (models, n, N): of wrong answers and of cross-entropies."""
+
+    errors: Array
+    losses: Array
+    rows: int
+
+
+def tested(
+    rows: HeldOut,
+    sample: Sample,
+    laws: Sequence[tuple[Law, Law, Law, Law]],
+    origin: Array | float,
+    shape: tuple[int, int],
+    log: bool,
+) -> Tested:
+    """Expected errors on some rows of models of all other rows.
+
+    `laws` are those of the four models' scores, for each label column; `origin` was taken off the
+    columns; `log`: whether scores are log odds.
+    """
+    (_, to_w), (_, to_s) = sample.principal
+    sides = rows.weak @ to_w, rows.strong @ to_s
+    signs = np.where(rows.columns + origin > 0.5, 1.0, -1.0).T[:, :, None]
+    errors, losses = np.zeros((2, len(MODELS), *shape))
+    for k, model in enumerate(MODELS):
+        of_weak = model == "weak"
+        side = sides[0] if of_weak else sides[1]
+        points = laws[0][k].mean.shape[:-1]
+        scores, spreads = np.transpose([_scores(side, law[k]) for law in laws], (1, 0, 2, 3))
+        if len(laws) == 1:
+            wrong = special.ndtr(-signs[0] * scores[0] / spreads[0])
+        else:
+            root = _root_correlation(sample, of_weak)
+            wrong = _confused(scores, spreads, root, rows.classes)
+        errors[k] = wrong.sum(axis=0).reshape(points)
+        if log:
+            losses[k] = _cross_entropies(signs * scores, spreads).reshape(points)
+    return Tested(errors, losses, len(rows.classes))
+
+
+def classification(
+    blocks: Sequence[Tested], grid: Grid, loss: LossName, ridges: Ridges
+) -> Classification:
+    """Put together what was found on each block of rows."""
+    sizes = np.array([block.rows for block in blocks])
+
+    def predicted(sums: Array) -> Predicted:
+        """From (blocks, models, n, N) sums."""
+        left = (sums.sum(axis=0) - sums) / (sizes.sum() - sizes)[:, None, None, None]
+        whole = _numbers(sums.sum(axis=0) / sizes.sum(), ())
+        return Predicted(grid.n, grid.N, Prediction(whole, _numbers(left, (len(sizes),))))
+
+    return Classification(
+        loss,
+        predicted(np.array([block.errors for block in blocks])),
+        predicted(np.array([block.losses for block in blocks])) if loss != "squared" else None,
+        ridges,
+        int(sizes.sum()),
+    )
+
+
+def _numbers(errors: Array, blocks: tuple[int, ...]) -> Numbers:
+    """As of `Prediction`; no label noise is taken off."""
+    models = {model: errors[..., k, :, :] for k, model in enumerate(MODELS)}
+    return {**models, "noise": np.zeros(blocks), "power": np.ones(blocks)}
+
+
+def _scores(Z: Array, law: Law) -> tuple[Array, Array]:
+    """Mean and spread of the scores of whitened rows, (rows, points)."""
+    points, d = law.mean.shape[:-1], law.mean.shape[-1]
+    offset, common = (np.broadcast_to(part, points).ravel() for part in (law.offset, law.common))
+    mean = Z @ law.mean.reshape(-1, d).T + offset
+    variance = Z**2 @ np.broadcast_to(law.variance, law.mean.shape).reshape(-1, d).T + common
+    return mean, np.sqrt(np.maximum(variance, _LEAST * (1 + mean**2)))
+
+
+def _root_correlation(sample: Sample, of_weak: bool) -> Array:
+    """Square root of the correlations of what the features leave of the label columns."""
+    _, weak, strong, _ = sample.whitened
+    fit = weak if of_weak else strong
+    *_, y = sample.parts
+    left = sample.moment[y, y] - fit.T @ fit
+    size = np.sqrt(np.maximum(left.diagonal(), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(left / size / size[:, None])
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
+
+
+def _confused(scores: Array, spreads: Array, root: Array, classes: NDArray[np.int64]) -> Array:
+    """Chance that the largest score (classes, rows, points) is not that of a row's class."""
+    rng = np.random.default_rng(0)  # the same draws for all models and points
+    wrong = np.zeros(scores.shape[1:])
+    for _ in range(DRAWS // 2):
+        noise = spreads * (root @ rng.standard_normal((len(root), len(classes))))[:, :, None]
+        for drawn in (scores + noise, scores - noise):
+            wrong += drawn.argmax(axis=0) != classes[:, None]
+    unknown = np.isnan(scores + spreads).any(axis=0)
+    return np.where(unknown, np.nan, wrong / DRAWS)
+
+
+def _cross_entropies(scores: Array, spreads: Array) -> Array:
+    """Cross-entropy of scores times the sign of their label, summed over columns and rows."""
+    total = np.zeros(scores.shape[-1])
+    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+        total += weight * np.logaddexp(0, -(scores + node * spreads)).sum(axis=(0, 1))
+    return total
