@@ -52,6 +52,12 @@ _Classes = Annotated[
         show_default="classes if they are words or take two values",
     ),
 ]
+_Loss = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="Of models of classes: squared, or cross-entropy for logistic probes."
+    ),
+]
 _POOL = "features of inputs to be pseudo-labelled."
 _COUNTS = "features of the inputs that count."
 _OneWeakPool = Annotated[
@@ -120,6 +126,7 @@ def diagnose(
     ridge: _Ridge = None,
     energy: _Energy = 1.0,
     classes: _Classes = None,
+    loss: _Loss = "squared",
     as_given: _AsGiven = False,
     verify: Annotated[
         bool,
@@ -156,6 +163,7 @@ def diagnose(
         "noise_variance": sigma2, "n": n, "N": N, "ridge": ridge or "tuned", "energy": energy,
         "classes": classes, "as_given": as_given,
     }  # fmt: skip
+    of_classes: dict[str, Any] = {"loss": loss}
     report: Report | ShiftReport
     with request():
         _check_folder(out, "diagnosis.json")
@@ -165,8 +173,8 @@ def diagnose(
             _listed(test_weak), test_strong, test_labels, split, groups,
         )  # fmt: skip
         if sets.shifted:
-            if verify or replicates:
-                raise ValueError("--verify and --replicates are for inputs of one kind.")
+            if verify or replicates or loss != "squared":
+                raise ValueError("--verify, --replicates and --loss are for inputs of one kind.")
             with sets.reading() as given:
                 found = diagnosis.diagnose_shift(**_of_one(given), **how)
             report = diagnosis.ShiftReport(found, **names)
@@ -175,7 +183,9 @@ def diagnose(
             y = files.read_labels(labels, names=True)
             more = None if replicates is None else files.read_replicates(replicates)
             with _watched(W, S) as (watched_W, watched_S):
-                plain = diagnosis.diagnose(watched_W, watched_S, y, replicates=more, **how)
+                plain = diagnosis.diagnose(
+                    watched_W, watched_S, y, replicates=more, **of_classes, **how
+                )
             check = diagnosis.verify(plain, W, S, y) if verify else None
             report = diagnosis.Report(plain, check, **names)
     _show(report, out, "diagnosis.json")
@@ -202,6 +212,14 @@ def rank(
     ridge: _Ridge = None,
     energy: _Energy = 1.0,
     classes: _Classes = None,
+    loss: _Loss = "squared",
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Of the student: risk (squared error or cross-entropy), or accuracy.",
+        ),
+    ] = "risk",
     as_given: _AsGiven = False,
     unlabelled_weak: _WeakPools = None,
     unlabelled_strong: _StrongPools = None,
@@ -248,9 +266,12 @@ def rank(
                     raise ValueError("--replicates are for inputs of one kind.")
                 if "test" not in given:
                     raise ValueError("Say which inputs count: --test-weak and --test-strong.")
+                if loss != "squared" or by != "risk":
+                    raise ValueError("--loss and --by are for teachers, on inputs of one kind.")
                 found = diagnosis.rank_pools(**_of_one(given), **how)
             else:
-                found = diagnosis.rank_teachers(**given, replicates=more, **how)
+                of_classes: dict[str, Any] = {"loss": loss, "by": by}
+                found = diagnosis.rank_teachers(**given, replicates=more, **of_classes, **how)
     _show(diagnosis.RankingReport(found, student=shown(strong)), out, "ranking.json")
 
 

@@ -1,5 +1,6 @@
 """Will this teacher help this student? Measured dimensions in, predicted errors with bands out."""
 
+from w2s_utils.diagnosis.classification import Classification
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
 from w2s_utils.diagnosis.diagnose_shift import ShiftDiagnosis, diagnose_shift, split_sets
 from w2s_utils.diagnosis.forecast import Forecast
@@ -15,7 +16,7 @@ from w2s_utils.diagnosis.verdict import Verdict
 from w2s_utils.diagnosis.verification import verify
 
 __all__ = [
-    "Band", "Diagnosis", "FeatureSet", "Forecast", "Predicted", "Ranking", "RankingReport",
-    "Report", "ShiftDiagnosis", "ShiftReport", "Verdict", "diagnose", "diagnose_shift",
-    "predict_tuned", "rank_pools", "rank_teachers", "split_sets", "verify",
+    "Band", "Classification", "Diagnosis", "FeatureSet", "Forecast", "Predicted", "Ranking",
+    "RankingReport", "Report", "ShiftDiagnosis", "ShiftReport", "Verdict", "diagnose",
+    "diagnose_shift", "predict_tuned", "rank_pools", "rank_teachers", "split_sets", "verify",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
@@ -24,9 +25,21 @@ from w2s_utils.theory.ridge import Ridges
 LossName = Literal["squared", "cross-entropy"]
 HELD, MOST = 2**24, 40_000  # coordinates of tested rows, 128 MB, and rows
 DRAWS = 16  # of the scores of a row, for more than two classes
-_LEAST = 1e-12  # of a score's variance in its square
+_LEAST = 1e-30  # variance of a score
 _NODES = np.linspace(-6, 6, 37)
 _WEIGHTS = np.exp(-(_NODES**2) / 2) / np.exp(-(_NODES**2) / 2).sum()
+
+
+class ErrorRates(Predicted):
+    """Shares of wrong answers."""
+
+    measure = "share of wrong answers"
+
+
+class CrossEntropies(Predicted):
+    """Expected cross-entropies in nats."""
+
+    measure = "cross-entropy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +50,11 @@ class Classification:
     ----------
     loss : {"squared", "cross-entropy"}
         What the models minimise.
-    errors : Predicted
+    errors : ErrorRates
         Shares of wrong answers: their `risk`, `gain`, `pgr` and `opr`.
-    losses : Predicted or None
-        Expected cross-entropies in nats, of logistic probes; of more than two classes the sum over
-        probes of one class against the rest.
+    losses : CrossEntropies or None
+        Of logistic probes; of more than two classes the sum over probes of one class against the
+        rest.
     ridges : Ridges
         Of the four models at each point, the geometric mean over label columns.
     rows : int
@@ -49,8 +62,8 @@ class Classification:
     """
 
     loss: LossName
-    errors: Predicted
-    losses: Predicted | None
+    errors: ErrorRates
+    losses: CrossEntropies | None
     ridges: Ridges
     rows: int
 
@@ -61,6 +74,25 @@ class Classification:
             model: Band(1 - band.value, 1 - band.high, 1 - band.low)
             for model, band in self.errors.risk.items()
         }
+
+    def table(self) -> pd.DataFrame:
+        """Predictions in one row for each point.
+
+        Returns
+        -------
+        DataFrame
+            Columns n, N, and for the accuracy of each model and for gain, pgr and opr in wrong
+            answers three: name, name_low and name_high; of logistic probes the same of each model's
+            cross-entropy, under names that start with ``cross_entropy_``.
+        """
+        found = self.errors.table()
+        for model in MODELS:
+            names = [model, f"{model}_high", f"{model}_low"]
+            found[[model, f"{model}_low", f"{model}_high"]] = 1 - found[names].to_numpy()
+        if self.losses is None:
+            return found
+        of_losses = self.losses.table().filter(regex=f"^({'|'.join(MODELS)})")
+        return pd.concat([found, of_losses.add_prefix("cross_entropy_")], axis=1)
 
 
 class HeldOut(NamedTuple):
@@ -118,15 +150,15 @@ def tested(
         of_weak = model == "weak"
         side = sides[0] if of_weak else sides[1]
         points = laws[0][k].mean.shape[:-1]
-        scores, spreads = np.transpose([_scores(side, law[k]) for law in laws], (1, 0, 2, 3))
+        scores, variances = np.transpose([_scores(side, law[k]) for law in laws], (1, 0, 2, 3))
         if len(laws) == 1:
-            wrong = special.ndtr(-signs[0] * scores[0] / spreads[0])
+            wrong = _mistaken(signs[0] * scores[0], variances[0])
         else:
             root = _root_correlation(sample, of_weak)
-            wrong = _confused(scores, spreads, root, rows.classes)
-        errors[k] = wrong.sum(axis=0).reshape(points)
+            wrong = _confused(scores, variances, root, rows.classes)
+        errors[k] = wrong.reshape(points)
         if log:
-            losses[k] = _cross_entropies(signs * scores, spreads).reshape(points)
+            losses[k] = _cross_entropies(signs * scores, variances).reshape(points)
     return Tested(errors, losses, len(rows.classes))
 
 
@@ -136,19 +168,18 @@ def classification(
     """Put together what was found on each block of rows."""
     sizes = np.array([block.rows for block in blocks])
 
-    def predicted(sums: Array) -> Predicted:
-        """From (blocks, models, n, N) sums."""
-        left = (sums.sum(axis=0) - sums) / (sizes.sum() - sizes)[:, None, None, None]
-        whole = _numbers(sums.sum(axis=0) / sizes.sum(), ())
-        return Predicted(grid.n, grid.N, Prediction(whole, _numbers(left, (len(sizes),))))
+    def predicted(sums: list[Array]) -> Prediction:
+        """From sums over the rows of each block."""
+        every = np.array(sums)
+        left = (every.sum(axis=0) - every) / (sizes.sum() - sizes)[:, None, None, None]
+        whole = _numbers(every.sum(axis=0) / sizes.sum(), ())
+        return Prediction(whole, _numbers(left, (len(sizes),)))
 
-    return Classification(
-        loss,
-        predicted(np.array([block.errors for block in blocks])),
-        predicted(np.array([block.losses for block in blocks])) if loss != "squared" else None,
-        ridges,
-        int(sizes.sum()),
-    )
+    losses = None
+    if loss == "cross-entropy":
+        losses = CrossEntropies(grid.n, grid.N, predicted([block.losses for block in blocks]))
+    errors = ErrorRates(grid.n, grid.N, predicted([block.errors for block in blocks]))
+    return Classification(loss, errors, losses, ridges, int(sizes.sum()))
 
 
 def _numbers(errors: Array, blocks: tuple[int, ...]) -> Numbers:
@@ -158,12 +189,23 @@ def _numbers(errors: Array, blocks: tuple[int, ...]) -> Numbers:
 
 
 def _scores(Z: Array, law: Law) -> tuple[Array, Array]:
-    """Mean and spread of the scores of whitened rows, (rows, points)."""
+    """Mean and variance of the scores of whitened rows, (rows, points).
+
+    The variance is negative where a model sees more labels than the mean is measured from. All
+    expectations are smooth in it: they are continued there to first order, 2 E(0) - E(-v).
+    """
     points, d = law.mean.shape[:-1], law.mean.shape[-1]
     offset, common = (np.broadcast_to(part, points).ravel() for part in (law.offset, law.common))
     mean = Z @ law.mean.reshape(-1, d).T + offset
     variance = Z**2 @ np.broadcast_to(law.variance, law.mean.shape).reshape(-1, d).T + common
-    return mean, np.sqrt(np.maximum(variance, _LEAST * (1 + mean**2)))
+    return mean, variance
+
+
+def _mistaken(scores: Array, variances: Array) -> Array:
+    """Chance that scores times the sign of their label are negative, summed over rows."""
+    never = scores < 0
+    chance = special.ndtr(-scores / np.sqrt(np.maximum(np.abs(variances), _LEAST)))
+    return np.asarray(np.where(variances < 0, 2 * never - chance, chance).sum(axis=0))
 
 
 def _root_correlation(sample: Sample, of_weak: bool) -> Array:
@@ -177,21 +219,29 @@ def _root_correlation(sample: Sample, of_weak: bool) -> Array:
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
 
 
-def _confused(scores: Array, spreads: Array, root: Array, classes: NDArray[np.int64]) -> Array:
-    """Chance that the largest score (classes, rows, points) is not that of a row's class."""
+def _confused(scores: Array, variances: Array, root: Array, classes: NDArray[np.int64]) -> Array:
+    """Chance that the largest score (classes, rows, points) is not a row's class, summed over rows.
+
+    The noise of the scores has these variances, and correlations of which `root` is a square root.
+    """
     rng = np.random.default_rng(0)  # the same draws for all models and points
+    spreads, continued = np.sqrt(np.abs(variances)), np.any(variances < 0, axis=0)
     wrong = np.zeros(scores.shape[1:])
     for _ in range(DRAWS // 2):
         noise = spreads * (root @ rng.standard_normal((len(root), len(classes))))[:, :, None]
         for drawn in (scores + noise, scores - noise):
-            wrong += drawn.argmax(axis=0) != classes[:, None]
-    unknown = np.isnan(scores + spreads).any(axis=0)
-    return np.where(unknown, np.nan, wrong / DRAWS)
+            wrong += (drawn.argmax(axis=0) != classes[:, None]) / DRAWS
+    never = scores.argmax(axis=0) != classes[:, None]
+    found = np.where(continued, 2 * never - wrong, wrong)
+    unknown = np.isnan(scores + variances).any(axis=0)
+    return np.asarray(np.where(unknown, np.nan, found).sum(axis=0))
 
 
-def _cross_entropies(scores: Array, spreads: Array) -> Array:
+def _cross_entropies(scores: Array, variances: Array) -> Array:
     """Cross-entropy of scores times the sign of their label, summed over columns and rows."""
-    total = np.zeros(scores.shape[-1])
+    spreads, continued = np.sqrt(np.abs(variances)), variances < 0
+    total = np.where(continued, 2 * np.logaddexp(0, -scores), 0).sum(axis=(0, 1))
+    side = np.where(continued, -1, 1)
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        total += weight * np.logaddexp(0, -(scores + node * spreads)).sum(axis=(0, 1))
-    return total
+        total += weight * (side * np.logaddexp(0, -(scores + node * spreads))).sum(axis=(0, 1))
+    return np.asarray(total)

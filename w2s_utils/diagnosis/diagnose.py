@@ -64,7 +64,7 @@ class Diagnosis(Forecast):
     @cached_property
     def verdict(self) -> Verdict:
         """In words, with its reasons."""
-        return judge(self, self.ridgeless, self.joint)
+        return judge(self, self.ridgeless, self.joint, self.classification)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -75,8 +75,13 @@ class Diagnosis(Forecast):
         said = f"<p><b>{escape(self.verdict.headline)}</b></p>{page.bullets(self.verdict.reasons)}"
         if self.warnings:
             said += f"<p><b>Warnings</b></p>{page.bullets(self.warnings)}"
-        risks = page.table(tables.risks_by_n(self), f"At N = {self.N[-1]:,}")
-        return said + risks + page.table(tables.ratios_by_n(self))
+        shown = [
+            (f"At N = {self.N[-1]:,}", tables.risks_by_n(self)),
+            ("", tables.ratios_by_n(self)),
+        ]
+        if self.classification is not None:
+            shown += tables.of_classes(self.classification)
+        return said + "".join(page.table(table, caption) for caption, table in shown)
 
 
 def diagnose(

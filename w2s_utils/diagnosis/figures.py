@@ -87,7 +87,8 @@ def predictions(f: Predicted, check: pd.DataFrame | None, j: int, i: int) -> lis
         shown = against.format(view)
         risks, gains = _known(f, view, [MODELS]), _known(f, view, [("pgr",), ("opr",)])
         if risks:
-            found.append(draw(f, view, risks, f"Expected risks {shown}, with 90 % bands."))
+            told = f"Expected {f.measure} {shown}, with 90 % bands."
+            found.append(draw(f, view, risks, told))
         if gains:
             found.append(draw(f, view, gains, _gains(gains, shown)))
     return found + (_parts(f, views) if isinstance(f, Forecast) else [])
@@ -215,8 +216,8 @@ def spectra(f: Forecast) -> str:
 
 
 @mpl.rc_context(_LOOK)
-def ranking(best_first: pd.DataFrame, kind: str) -> str:
-    """The students' risks by their teachers or pools."""
+def ranking(best_first: pd.DataFrame, kind: str, measure: str) -> str:
+    """What the students are ranked by, for their teachers or pools."""
     table = best_first.iloc[::-1]
     figure, (ax,) = _figure(1.3 + 0.3 * len(table))
     half = table["student_high"] - table["student"]
@@ -225,8 +226,8 @@ def ranking(best_first: pd.DataFrame, kind: str) -> str:
     )
     names = [name if len(name) <= 24 else f"{name[:23]}…" for name in table[kind]]
     ax.set_yticks(range(len(table)), names, parse_math=False)
-    ax.set_xlabel("student's risk")
-    return _svg(figure, f"The student's expected risk {_BY[kind]} {kind}, with 90 % bands.")
+    ax.set_xlabel(f"student's {measure}")
+    return _svg(figure, f"The student's expected {measure} {_BY[kind]} {kind}, with 90 % bands.")
 
 
 def _figure(height: float = 3.4, rows: int = 1, sharex: bool = True) -> tuple[Figure, list[Axes]]:
@@ -246,7 +247,7 @@ def _look(quantity: str) -> dict[str, Any]:
 def _axis(f: Predicted, quantity: str) -> str:
     if quantity not in MODELS:
         return quantity.upper()
-    return "squared error" if f.noise_variance is None else "excess risk"
+    return f.measure
 
 
 def _predicted(f: Predicted, quantity: str) -> Band:

@@ -17,7 +17,6 @@ from w2s_utils.theory.fixed_point import Fit
 from w2s_utils.theory.logistic import Coefficients, Probes, Side, best_ridge, best_student_ridge
 from w2s_utils.theory.ridge import Ridges
 
-
 TRUSTED = 0.1  # change of a loss's logarithm, beyond which it is no first order
 
 

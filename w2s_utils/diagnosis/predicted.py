@@ -40,6 +40,11 @@ class Predicted:
         """Label noise sigma^2, with standard error 0 if it was given; None if it is unknown."""
         return None if np.isnan(self.prediction.whole["noise"]) else self._measured("noise")
 
+    @property
+    def measure(self) -> str:
+        """What `risk` is, in two words."""
+        return "squared error" if self.noise_variance is None else "excess risk"
+
     @cached_property
     def risk(self) -> dict[str, Band]:
         """For each model ("weak", "student", "baseline", "ceiling") its expected excess risk.

@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from w2s_utils.diagnosis.classification import LossName
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
 from w2s_utils.diagnosis.diagnose_shift import Set, ShiftDiagnosis, diagnose_shift
+from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.rows import Reader, Rows
+from w2s_utils.diagnosis.wording import risk_name
 
 Sets = tuple[Mapping[str, Rows], Rows] | tuple[Mapping[str, Rows], Rows, ArrayLike | None]
 SURE = 0.95  # probability; the 90 % band of a difference leaves out zero exactly above it
@@ -28,13 +31,15 @@ class Ranking:
     ----------
     kind : {"teacher", "pool"}
         What is ranked.
+    by : {"risk", "accuracy", "cross-entropy"}
+        Of the student, by what.
     n, N : int
         Labels and pseudo-labels that the order holds for.
     table : DataFrame
         One row a teacher or pool, the best first: its name under its kind, of teachers d_w and
         d_sw, then student, pgr and opr with their bands (``student_low`` and so on, as in
-        `Predicted.table`), and ``probability``: that this student's expected risk is below the next
-        one's, NaN in the last row.
+        `Predicted.table`), and ``probability``: that this student is expected to be better than
+        the next one, NaN in the last row. By accuracy ``student`` is the share of wrong answers.
     ties : tuple of pairs of str
         Neighbours whose order is not sure at 95 %: ``probability`` is at most 0.95, so that the
         (two-sided) 90 % band of the difference of their students' risks contains zero.
@@ -43,6 +48,7 @@ class Ranking:
     """
 
     kind: Literal["teacher", "pool"]
+    by: Literal["risk", "accuracy", "cross-entropy"]
     n: int
     N: int
     table: pd.DataFrame
@@ -53,6 +59,13 @@ class Ranking:
     def best(self) -> Diagnosis | ShiftDiagnosis:
         """Diagnosis of the first."""
         return next(iter(self.diagnoses.values()))
+
+    @property
+    def measure(self) -> str:
+        """What students are ranked by, in words."""
+        if self.by == "risk":
+            return risk_name(self.best)
+        return "share of wrong answers" if self.by == "accuracy" else "expected cross-entropy"
 
 
 def rank_teachers(
@@ -70,6 +83,8 @@ def rank_teachers(
     ridge: Literal["tuned"] | float | Sequence[float] = "tuned",
     energy: float = 1.0,
     classes: bool | None = None,
+    loss: LossName = "squared",
+    by: Literal["risk", "accuracy"] = "risk",
     as_given: bool = False,
 ) -> Ranking:
     """Rank candidate teachers of one student by the student's expected risk.
@@ -78,10 +93,12 @@ def rank_teachers(
     ----------
     teachers : mapping of str to (M, width) matrix
         Weak features under the names of their teachers, at least two.
-    strong, labels, noise_variance, replicates, ridge, energy, classes, as_given
+    strong, labels, noise_variance, replicates, ridge, energy, classes, loss, as_given
         As in `diagnose`.
     n, N : int
         Labels and pseudo-labels.
+    by : {"risk", "accuracy"}
+        What the student is judged by; its risk is the cross-entropy of logistic probes.
     unlabelled, test : (teachers, strong) or (teachers, strong, labels), optional
         As in `diagnose_shift`, the weak features by the same names as in `teachers`.
     groups
@@ -108,18 +125,24 @@ def rank_teachers(
         "n": n, "N": N, "noise_variance": noise_variance, "ridge": ridge, "energy": energy,
         "classes": classes, "as_given": as_given,
     }  # fmt: skip
+    if by not in ("risk", "accuracy"):
+        raise ValueError(f'by must be "risk" or "accuracy", got {by!r}.')
     student = Reader("strong", strong)  # its directions serve all teachers
 
     def diagnosed(name: str, weak: Rows) -> Diagnosis | ShiftDiagnosis:
         if unlabelled is None and test is None and groups is None:
-            return diagnose(weak, student, labels, replicates=replicates, **how)
+            return diagnose(weak, student, labels, replicates=replicates, loss=loss, **how)
+        if by == "accuracy" or loss != "squared":
+            raise ValueError("Only inputs of one kind have an accuracy or a cross-entropy.")
         if replicates is not None:
             raise ValueError("replicates tell the noise of one set: give noise_variance.")
         sets = {"unlabelled": unlabelled, "test": test}
         own = {role: _of_teacher(name, given) for role, given in sets.items()}
         return diagnose_shift(weak, strong, labels, groups=groups, **own, **how)
 
-    return _ranked("teacher", {name: partial(diagnosed, name, W) for name, W in teachers.items()})
+    measure = "cross-entropy" if by == "risk" and loss == "cross-entropy" else by
+    every = {name: partial(diagnosed, name, W) for name, W in teachers.items()}
+    return _ranked("teacher", every, measure)
 
 
 def rank_pools(
@@ -188,33 +211,47 @@ def _of_teacher(name: str, given: Sets | None) -> Any:
     return (teachers[name], *rest)
 
 
+def _judged(d: Diagnosis | ShiftDiagnosis, by: str) -> Predicted:
+    """What of a diagnosis counts."""
+    if by == "risk" or isinstance(d, ShiftDiagnosis):
+        return d
+    c = d.classification
+    shown = None if c is None else c.errors if by == "accuracy" else c.losses
+    if shown is None:
+        raise ValueError("only of classes there is an accuracy: say classes=True if these are.")
+    return shown
+
+
 def _ranked(
     kind: Literal["teacher", "pool"],
     diagnoses: Mapping[str, Callable[[], Diagnosis | ShiftDiagnosis]],
+    by: Literal["risk", "accuracy", "cross-entropy"] = "risk",
 ) -> Ranking:
-    found = {}
+    found: dict[str, Diagnosis | ShiftDiagnosis] = {}
+    judged: dict[str, Predicted] = {}
     for name, diagnosed in diagnoses.items():
         try:
             found[name] = d = diagnosed()
+            judged[name] = shown = _judged(d, by)
         except ValueError as error:
             raise ValueError(f"{kind.capitalize()} {name}: {error}") from error
         n, N = int(d.n[0]), int(d.N[0])
-        if np.isnan(d.risk["student"].value[0, 0]):
+        if np.isnan(shown.risk["student"].value[0, 0]):
             raise ValueError(
                 f"{kind.capitalize()} {name} has no prediction at n = {n}, N = {N}: too near an "
                 "interpolation threshold."
             )
-    order = sorted(found, key=lambda name: float(found[name].risk["student"].value[0, 0]))
+    order = sorted(found, key=lambda name: float(judged[name].risk["student"].value[0, 0]))
     rows: list[dict[str, Any]] = []
     ties: list[tuple[str, str]] = []
     for name, following in zip_longest(order, order[1:]):
-        d, probability = found[name], np.nan
+        d, shown, probability = found[name], judged[name], np.nan
         if following is not None:
-            worse = found[following].prediction
-            _, probability, _ = d.prediction.over(worse, lambda q: -q["student"][..., 0, 0])
+            worse = judged[following].prediction
+            _, probability, _ = shown.prediction.over(worse, lambda q: -q["student"][..., 0, 0])
             if probability <= SURE:
                 ties.append((name, following))
-        bands = d.table().filter(regex="^(student|pgr|opr)").iloc[0]
+        bands = shown.table().filter(regex="^(student|pgr|opr)").iloc[0]
         measured: dict[str, Any] = {kind: name}
         if kind == "teacher":
             plain = d.unshifted if isinstance(d, ShiftDiagnosis) else d
@@ -222,4 +259,4 @@ def _ranked(
             measured |= {"d_w": paper.d_w, "d_sw": paper.correlation.estimate}
         rows.append(measured | dict(bands) | {"probability": probability})
     every = {name: found[name] for name in order}
-    return Ranking(kind, n, N, pd.DataFrame(rows), tuple(ties), every)
+    return Ranking(kind, by, n, N, pd.DataFrame(rows), tuple(ties), every)

@@ -11,8 +11,9 @@ from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.ranking import SURE, Ranking
 from w2s_utils.diagnosis.strict import fields, shift_fields, strict
 from w2s_utils.diagnosis.tables import aligned
-from w2s_utils.diagnosis.wording import WIDTH, bullets, risk_name
+from w2s_utils.diagnosis.wording import WIDTH, bullets
 
+_SHORT = {"risk": "risk", "accuracy": "share of wrong answers", "cross-entropy": "cross-entropy"}
 _SURE = f"{100 * SURE:.0f} %"
 
 
@@ -35,7 +36,7 @@ class RankingReport:
     def text(self) -> str:
         """Lines of at most 80 columns, but for long names."""
         r = self.ranking
-        kind, risk = r.kind.capitalize(), risk_name(r.best)
+        kind, risk = r.kind.capitalize(), r.measure
         told = f"{kind}s at n = {r.n:,}, N = {r.N:,}, by the student's {risk}"
         lines = [
             *wrap(told, WIDTH),
@@ -58,7 +59,7 @@ class RankingReport:
             name: fields(d) if isinstance(d, Diagnosis) else shift_fields(d)
             for name, d in r.diagnoses.items()
         }
-        sizes = {"n": r.n, "N": r.N, "sure_above": SURE}
+        sizes = {"n": r.n, "N": r.N, "by": r.by, "sure_above": SURE}
         return strict(sizes | {"ranking": r.table, "ties": r.ties, "diagnoses": diagnoses})
 
     @property
@@ -75,7 +76,7 @@ class RankingReport:
             f"<h2>{r.kind.capitalize()}s</h2>",
             page.table(tables.ranked(r.table, r.kind), kind="names"),
             f"<p class=soft>{escape(_ranking_note(r))}</p>",
-            f"<div class=plots>{figures.ranking(r.table, r.kind)}</div>",
+            f"<div class=plots>{figures.ranking(r.table, r.kind, _SHORT[r.by])}</div>",
         ]
         for name, d in r.diagnoses.items():
             body.append(f"<h2>{escape(name)}</h2><p>{escape(d.verdict.headline)}</p>")
@@ -88,7 +89,7 @@ class RankingReport:
 def _ranking_sentence(r: Ranking) -> str:
     first = r.table[r.kind].iloc[0]
     if r.kind == "teacher":
-        told = f"Take {first}: its student has the lowest predicted risk."
+        told = f"Take {first}: its student has the lowest predicted {_SHORT[r.by]}."
     else:
         told = f"Pseudo-label {first}: the student has the lowest predicted risk on test inputs."
     if not r.ties:
@@ -100,8 +101,8 @@ def _ranking_sentence(r: Ranking) -> str:
 def _ranking_note(r: Ranking) -> str:
     shared = "the rows" if r.kind == "teacher" else "labelled and test rows"
     return (
-        f"student: {risk_name(r.best)} ± half of its 90 % band, PGR likewise; sure: probability "
-        f"that this student's risk is below the next one's. Above {_SURE} the 90 % band of their "
+        f"student: {r.measure} ± half of its 90 % band, PGR likewise; sure: probability "
+        f"that this student's is below the next one's. Above {_SURE} the 90 % band of their "
         f"difference leaves out zero. All {r.kind}s share {shared}, so differences are surer than "
         "the bands look."
     )

@@ -60,11 +60,14 @@ class Report:
         lines += [*wrap(d.verdict.headline, WIDTH), *bullets(d.verdict.reasons)]
         if d.warnings:
             lines += ["", "Warnings", *bullets(d.warnings)]
+        if d.classification is not None:
+            for caption, table in tables.of_classes(d.classification):
+                lines += ["", caption, *aligned(table)]
         lines += ["", "Measured", *aligned(tables.measured(d.ridgeless, d))]
         lines += ["", f"Predicted at N = {d.N[-1]:,}"]
         lines += aligned(tables.risks_by_n(d)) + aligned(tables.ratios_by_n(d))
         if d.ridge == "tuned":
-            lines += aligned(tables.ridges_by_n(d))
+            lines += aligned(tables.ridges_by_n(d.n, d.ridges))
         lines += ["", f"Predicted at n = {d.n[middle]:,}", *aligned(tables.by_N(d, middle))]
         lines += ["", *wrap(how_to_read(d, d.ridge == "tuned"), WIDTH)]
         if self.check is not None:
@@ -96,13 +99,22 @@ class Report:
             )
         at_N = f"At N = {d.N[-1]:,}"
         body = page.opening(self.heading, d.verdict.headline, d.verdict.reasons, d.warnings)
+        if d.classification is not None:
+            c = d.classification
+            shown = c.errors if c.losses is None else c.losses
+            body += [
+                "<h2>Predicted, as classifiers</h2><div class=plots>",
+                *figures.predictions(shown, None, len(d.N) - 1, len(d.n) // 2),
+                "</div>",
+                *(page.table(table, caption) for caption, table in tables.of_classes(c)),
+            ]
         body += [
             "<h2>Predicted</h2><div class=plots>",
             *figures.predictions(d, check, last, middle),
             "</div>",
             page.table(tables.risks_by_n(d), at_N),
             page.table(tables.ratios_by_n(d), at_N),
-            page.table(tables.ridges_by_n(d), f"Ridges, N = {d.N[-1]:,}")
+            page.table(tables.ridges_by_n(d.n, d.ridges), f"Ridges, N = {d.N[-1]:,}")
             if d.ridge == "tuned"
             else "",
             page.table(tables.by_N(d, middle), f"At n = {d.n[middle]:,}"),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from w2s_utils.diagnosis.classification import Classification
 from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.diagnose_shift import ShiftDiagnosis
 from w2s_utils.diagnosis.forecast import Forecast
@@ -76,9 +77,15 @@ def fields(d: Diagnosis) -> dict[str, Any]:
         "predictions": d.table().assign(**terms, **used, exact=d.exact.ravel()),
         "joint": None if d.joint is None else d.joint._asdict(),
         "ridgeless": d.ridgeless.table(),
+        "classification": None if d.classification is None else _of_classes(d.classification),
         **paper("canonical_correlations"),
         **own("spectrum_w", "spectrum_s"),
     }
+
+
+def _of_classes(c: Classification) -> dict[str, Any]:
+    ridges = {f"ridge_{name}": r.ravel() for name, r in zip(MODELS, c.ridges, strict=True)}
+    return {"loss": c.loss, "rows": c.rows, "predictions": c.table().assign(**ridges)}
 
 
 def shift_fields(d: ShiftDiagnosis) -> dict[str, Any]:

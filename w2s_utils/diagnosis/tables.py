@@ -11,10 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_utils._files import printable
+from w2s_utils.diagnosis.classification import Classification
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.metrics import MODELS
+from w2s_utils.theory.ridge import Ridges
 
 FEW = 5  # sizes shown of a grid
 MISSING = "–"
@@ -81,6 +83,26 @@ def shifted_ratios(f: Predicted) -> Table:
     return rows
 
 
+def of_classes(c: Classification) -> list[tuple[str, Table]]:
+    """Accuracies and what follows at the largest N for some n; of logistic probes losses before."""
+    at_N = f"at N = {c.errors.N[-1]:,}"
+    models = "least squares" if c.losses is None else "logistic probes"
+    rows = [["n", "teacher", "student", "baseline", "ceiling"]]
+    for i in few(len(c.errors.n)):
+        percent = (_percent(c.accuracy[model][i, -1]) for model in MODELS)
+        rows.append([f"{c.errors.n[i]:,}", *percent])
+    found = [
+        (f"Accuracy {at_N}, % ({models})", rows),
+        (f"By shares of wrong answers {at_N}", shifted_ratios(c.errors)),
+    ]
+    if c.losses is None:
+        return found
+    losses = f"Cross-entropy {at_N} (logistic probes)", risks_by_n(c.losses)
+    ratios = f"By cross-entropy {at_N}", shifted_ratios(c.losses)
+    ridges = f"Ridges of the logistic probes {at_N}", ridges_by_n(c.errors.n, c.ridges)
+    return [losses, ratios, *found, ridges]
+
+
 def by_group(groups: Mapping[str, Predicted]) -> Table:
     """Risks, gain and PGR of each group at the largest sizes, the worst student first."""
     rows = [["group", "teacher", "student", "gain", "PGR"]]
@@ -94,11 +116,11 @@ def by_group(groups: Mapping[str, Predicted]) -> Table:
     return rows
 
 
-def ridges_by_n(f: Forecast) -> Table:
+def ridges_by_n(n: NDArray[np.int64], ridges: Ridges) -> Table:
     """Ridges of the four models at the largest N for some n."""
     rows = [["n", "ridge: teacher", "student", "baseline", "ceiling"]]
-    for i in few(len(f.n)):
-        rows.append([f"{f.n[i]:,}", *(f"{ridge[i, -1]:.2g}" for ridge in f.ridges)])
+    for i in few(len(n)):
+        rows.append([f"{n[i]:,}", *(f"{ridge[i, -1]:.2g}" for ridge in ridges)])
     return rows
 
 
@@ -195,6 +217,10 @@ def _with_error(value: float, error: float) -> str:
 
 def _half(band: Band, digits: int) -> str:
     return _plus_minus(float(band.value), float(band.high - band.value), digits)
+
+
+def _percent(band: Band) -> str:
+    return _plus_minus(100 * float(band.value), 100 * float(band.high - band.value), 1)
 
 
 def _interval(band: Band) -> str:

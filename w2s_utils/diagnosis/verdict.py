@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_utils.diagnosis.classification import Classification
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band
@@ -48,8 +49,13 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def judge(f: Forecast, ridgeless: Forecast, joint: Joint | None) -> Verdict:
-    """Verdict at the largest N, with that of the ridgeless models beside it."""
+def judge(
+    f: Forecast, ridgeless: Forecast, joint: Joint | None, classes: Classification | None
+) -> Verdict:
+    """Verdict at the largest N, with that of the ridgeless models beside it.
+
+    Of logistic probes it is by their cross-entropy, else by the risk of least squares.
+    """
     blind = [*_blind(f, ridgeless)]
     if blind:
         return Verdict(
@@ -62,7 +68,18 @@ def judge(f: Forecast, ridgeless: Forecast, joint: Joint | None) -> Verdict:
         *_balance(f, over_teacher), _overlap(ridgeless), *_too_few(f),
         *_baseline(f, over_baseline), *_together(joint), *_beside(f, ridgeless),
     ]  # fmt: skip
-    told = f"With N = {N:,} pseudo-labels{models_said(f.ridge)} the student {said}."
+    how = models_said(f.ridge)
+    if classes is not None:
+        _, by_accuracy = compare(f.n, *gains(classes.errors))
+        in_accuracy = f"In accuracy the student {by_accuracy}."
+        if classes.losses is not None:
+            least_squares = f"Of least-squares models the student {said}."
+            outcome, said = compare(f.n, *gains(classes.losses))
+            reasons = [in_accuracy, least_squares, _overlap(ridgeless)]
+            how = how.replace("model", "logistic probe") or " and logistic probes"
+        else:
+            reasons.insert(0, in_accuracy)
+    told = f"With N = {N:,} pseudo-labels{how} the student {said}."
     return Verdict(outcome, told, tuple(reasons))
 
 

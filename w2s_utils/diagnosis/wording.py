@@ -29,8 +29,8 @@ def models(d: Forecast) -> str:
 
 def risk_name(d: Predicted) -> str:
     """What is shown of a model."""
-    unknown = d.noise_variance is None
-    return "expected squared error against noisy labels" if unknown else "expected excess risk"
+    against = " against noisy labels" if d.noise_variance is None else ""
+    return f"expected {d.measure}{against}"
 
 
 def how_to_read(d: Predicted, tuned: bool) -> str:
