@@ -10,16 +10,17 @@ from w2s_utils._validate import Array
 from w2s_utils.diagnosis.classification import (
     Classification,
     LossName,
-    Tested,
+    Sums,
     classification,
+    common_rows,
     held_out_rows,
     tested,
 )
-from w2s_utils.diagnosis.logistic import logistic, train
+from w2s_utils.diagnosis.logistic import logistic, retrain, train
 from w2s_utils.diagnosis.moments import Moments
 from w2s_utils.diagnosis.sample import Grid, Sample, samples
-from w2s_utils.diagnosis.scores import least_squares
-from w2s_utils.theory.ridge import Ridges
+from w2s_utils.diagnosis.scores import Law, least_squares
+from w2s_utils.theory.ridge import Ridges, best_ridges
 
 
 class ClassTest:
@@ -33,43 +34,91 @@ class ClassTest:
         self.grid, self.loss, self.origin = grid, loss, labels.origin
         self.at = np.searchsorted(searched.N, grid.N)
         self.means = np.broadcast_to(labels.origin, labels.columns).tolist()
+        self.whole, *halves = samples(moments, moments.every)
         if loss == "cross-entropy":
             wanted = [1] if labels.columns == 1 else range(labels.columns)
-            of_samples = (sample.pairs for sample in samples(moments, moments.every))
+            of_samples = (sample.pairs for sample in (self.whole, *halves))
             self.trained = [
-                train(whole, halves, grid, float(np.mean(labels.values == k)))
-                for k, whole, *halves in zip(wanted, *of_samples, strict=True)
+                train(whole, parts, grid, float(np.mean(labels.values == k)))
+                for k, whole, *parts in zip(wanted, *of_samples, strict=True)
             ]
         self.rows = held_out_rows(moments)
+        self.common = common_rows(self.rows)
+        self.nearest: list[Ridges] | None = None
 
-    def __call__(self, block: int, others: Sample, ridges: Sequence[Ridges]) -> Tested:
-        """Expected errors on a block's rows."""
+    def __call__(self, block: int, others: Sample, ridges: Sequence[Ridges]) -> tuple[Sums, Sums]:
+        """Expected errors of the others' models on a block's rows, and on common ones.
+
+        On common rows the models have the ridges that they would have without the block.
+        """
         log = self.loss == "cross-entropy"
+        here = [self._here(of_column) for of_column in ridges]
+        moved = self._moves(others, here)
         if log:
             laws = [
                 logistic(pair, trained, others.rows)
                 for pair, trained in zip(others.pairs, self.trained, strict=True)
             ]
-        else:
-            laws = [
-                least_squares(pair, self.grid, self._here(of_column), mean, others.rows)
-                for pair, of_column, mean in zip(others.pairs, ridges, self.means, strict=True)
+            alone = [
+                logistic(pair, retrain(pair, trained, self.grid, change), others.rows)
+                for pair, trained, change in zip(others.pairs, self.trained, moved, strict=True)
             ]
+        else:
+            laws = self._least_squares(others, here)
+            changed = [
+                Ridges(*(ridge * move for ridge, move in zip(of_column, change, strict=True)))
+                for of_column, change in zip(here, moved, strict=True)
+            ]
+            alone = self._least_squares(others, changed)
         shape = len(self.grid.n), len(self.grid.N)
-        return tested(self.rows[block], others, laws, self.origin, shape, log)
+        of_origin = self.origin, shape, log
+        return (
+            tested(self.rows[block], others, laws, *of_origin, held_out=True),
+            tested(self.common, others, alone, *of_origin, held_out=False),
+        )
 
-    def result(self, blocks: Sequence[Tested], ridges: Ridges) -> Classification:
+    def result(self, blocks: Sequence[tuple[Sums, Sums]], ridges: Ridges) -> Classification:
         """What was found on all blocks; `ridges` are those of least-squares models."""
         if self.loss == "cross-entropy":
             of_columns = zip(*(trained.ridges for trained in self.trained), strict=True)
             ridges = Ridges(*(np.exp(np.mean(np.log(every), axis=0)) for every in of_columns))
         return classification(blocks, self.grid, self.loss, ridges)
 
+    def _least_squares(
+        self, others: Sample, ridges: Sequence[Ridges]
+    ) -> list[tuple[Law, Law, Law, Law]]:
+        return [
+            least_squares(pair, self.grid, of_column, mean, others.rows)
+            for pair, of_column, mean in zip(others.pairs, ridges, self.means, strict=True)
+        ]
+
+    def _moves(self, others: Sample, ridges: Sequence[Ridges]) -> list[Ridges]:
+        """Factors by which the best ridges change without the rows that others lack.
+
+        Accuracy depends on the ridge to first order, unlike the risk that is least at the best one.
+        Those of logistic probes are taken to change alike.
+        """
+        n, N = self.grid.free
+        if self.grid.ridge != "tuned":
+            return [Ridges(*(np.ones(ridge.shape) for ridge in one)) for one in ridges]
+
+        def nearest(sample: Sample) -> list[Ridges]:
+            return [
+                best_ridges(pair, n, N, near=of_column)
+                for pair, of_column in zip(sample.pairs, ridges, strict=True)
+            ]
+
+        if self.nearest is None:
+            self.nearest = nearest(self.whole)
+        return [
+            Ridges(*(new / old for new, old in zip(*both, strict=True)))
+            for both in zip(nearest(others), self.nearest, strict=True)
+        ]
+
     def _here(self, ridges: Ridges) -> Ridges:
         def at_points(ridge: Array) -> Array:
             shape = len(self.grid.n), int(self.at[-1]) + 1
-            return np.broadcast_to(ridge[..., : shape[1]] if ridge.ndim else ridge, shape)[
-                :, self.at
-            ]
+            kept = ridge[..., : shape[1]] if ridge.ndim else ridge
+            return np.broadcast_to(kept, shape)[:, self.at]
 
         return Ridges(*map(at_points, ridges))

@@ -24,6 +24,7 @@ from w2s_utils.theory.ridge import Ridges
 
 LossName = Literal["squared", "cross-entropy"]
 HELD, MOST = 2**24, 40_000  # coordinates of tested rows, 128 MB, and rows
+COMMON = 1000  # rows on which models without each block are compared
 DRAWS = 16  # of the scores of a row, for more than two classes
 _LEAST = 1e-30  # variance of a score
 _NODES = np.linspace(-6, 6, 37)
@@ -104,6 +105,14 @@ class HeldOut(NamedTuple):
     classes: NDArray[np.int64]
 
 
+def common_rows(blocks: Sequence[HeldOut]) -> HeldOut:
+    """Some rows of each block."""
+    few = COMMON // len(blocks)
+    return HeldOut(
+        *(np.concatenate([part[:few] for part in parts]) for parts in zip(*blocks, strict=True))
+    )
+
+
 def held_out_rows(moments: Moments) -> list[HeldOut]:
     """Read the rows once more, no more of them than are needed, by their blocks."""
     readers, labels = moments.readers, moments.labels
@@ -121,8 +130,8 @@ def held_out_rows(moments: Moments) -> list[HeldOut]:
     return [HeldOut(*map(np.concatenate, zip(*parts, strict=True))) for parts in found]
 
 
-class Tested(NamedTuple):
-    """Sums over a block's rows, (models, n, N): of wrong answers and of cross-entropies."""
+class Sums(NamedTuple):
+    """Sums over rows, (models, n, N): of wrong answers and of cross-entropies."""
 
     errors: Array
     losses: Array
@@ -136,11 +145,13 @@ def tested(
     origin: Array | float,
     shape: tuple[int, int],
     log: bool,
-) -> Tested:
-    """Expected errors on some rows of models of all other rows.
+    held_out: bool,
+) -> Sums:
+    """Expected errors on some rows of models of a sample.
 
     `laws` are those of the four models' scores, for each label column; `origin` was taken off the
-    columns; `log`: whether scores are log odds.
+    columns; `log`: whether scores are log odds. Of rows that are not held out only differences
+    between samples mean something.
     """
     (_, to_w), (_, to_s) = sample.principal
     sides = rows.weak @ to_w, rows.strong @ to_s
@@ -151,6 +162,8 @@ def tested(
         side = sides[0] if of_weak else sides[1]
         points = laws[0][k].mean.shape[:-1]
         scores, variances = np.transpose([_scores(side, law[k]) for law in laws], (1, 0, 2, 3))
+        if not held_out:  # what follows is smooth then
+            variances = np.abs(variances)
         if len(laws) == 1:
             wrong = _mistaken(signs[0] * scores[0], variances[0])
         else:
@@ -159,26 +172,33 @@ def tested(
         errors[k] = wrong.reshape(points)
         if log:
             losses[k] = _cross_entropies(signs * scores, variances).reshape(points)
-    return Tested(errors, losses, len(rows.classes))
+    return Sums(errors, losses, len(rows.classes))
 
 
 def classification(
-    blocks: Sequence[Tested], grid: Grid, loss: LossName, ridges: Ridges
+    blocks: Sequence[tuple[Sums, Sums]], grid: Grid, loss: LossName, ridges: Ridges
 ) -> Classification:
-    """Put together what was found on each block of rows."""
-    sizes = np.array([block.rows for block in blocks])
+    """Put together what was found of models without each block: on its rows, and on common ones.
 
-    def predicted(sums: list[Array]) -> Prediction:
-        """From sums over the rows of each block."""
-        every = np.array(sums)
-        left = (every.sum(axis=0) - every) / (sizes.sum() - sizes)[:, None, None, None]
-        whole = _numbers(every.sum(axis=0) / sizes.sum(), ())
-        return Prediction(whole, _numbers(left, (len(sizes),)))
+    Both vary a prediction: the rows that it is an average over, and those that models are known
+    from.
+    """
+    of_rows, of_models = zip(*blocks, strict=True)
+    sizes = np.array([sums.rows for sums in of_rows])
+
+    def predicted(name: str) -> Prediction:
+        sums, common = (
+            np.array([getattr(one, name) for one in every]) for every in (of_rows, of_models)
+        )
+        left = (sums.sum(axis=0) - sums) / (sizes.sum() - sizes)[:, None, None, None]
+        common = common / of_models[0].rows
+        whole = _numbers(sums.sum(axis=0) / sizes.sum(), ())
+        return Prediction(whole, _numbers(left + common - common.mean(axis=0), (len(sizes),)))
 
     losses = None
     if loss == "cross-entropy":
-        losses = CrossEntropies(grid.n, grid.N, predicted([block.losses for block in blocks]))
-    errors = ErrorRates(grid.n, grid.N, predicted([block.errors for block in blocks]))
+        losses = CrossEntropies(grid.n, grid.N, predicted("losses"))
+    errors = ErrorRates(grid.n, grid.N, predicted("errors"))
     return Classification(loss, errors, losses, ridges, int(sizes.sum()))
 
 

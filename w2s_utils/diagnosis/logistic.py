@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,12 +17,46 @@ from w2s_utils.theory.fixed_point import Fit
 from w2s_utils.theory.logistic import Coefficients, Probes, Side, best_ridge, best_student_ridge
 from w2s_utils.theory.ridge import Ridges
 
+SIDES: tuple[Side, Side] = "weak", "strong"
 TRUSTED = 0.1  # change of a loss's logarithm, beyond which it is no first order
 
 
 @dataclass(frozen=True, eq=False)
+class Fits:
+    """Fits at the points of a grid, None where there is no solution.
+
+    Attributes
+    ----------
+    teachers, baselines : list
+        One for each n.
+    students, ceilings : list of lists
+        One for each point.
+    """
+
+    teachers: list[Fit | None]
+    students: list[list[Fit | None]]
+    baselines: list[Fit | None]
+    ceilings: list[list[Fit | None]]
+
+    @property
+    def every(self) -> list[Fit | None]:
+        """All of them in one list."""
+        of_points = [fit for row in (*self.students, *self.ceilings) for fit in row]
+        return [*self.teachers, *self.baselines, *of_points]
+
+    def replaced(self, fits: Iterable[Fit | None]) -> Fits:
+        """Others in their places, in the order of `every`."""
+        rest = iter(fits)
+        teachers, baselines = ([next(rest) for _ in row] for row in (self.teachers, self.baselines))
+        students, ceilings = (
+            [[next(rest) for _ in row] for row in rows] for rows in (self.students, self.ceilings)
+        )
+        return Fits(teachers, students, baselines, ceilings)
+
+
+@dataclass(frozen=True, eq=False)
 class Trained:
-    """Training of logistic probes against one class at the points of a grid.
+    """Training of logistic probes of one class against the rest.
 
     Attributes
     ----------
@@ -30,18 +64,16 @@ class Trained:
         Of the class.
     ridges : Ridges
         (n, N) each.
-    teachers, baselines : list of Fit or None
-        One for each n; None where there is no solution.
-    students, ceilings : list of lists of Fit or None
-        One for each point.
+    sampled : Fits
+        With the sample taken for the population.
+    fits : Fits
+        Moved to the population that the sample is of.
     """
 
     share: float
     ridges: Ridges
-    teachers: list[Fit | None]
-    students: list[list[Fit | None]]
-    baselines: list[Fit | None]
-    ceilings: list[list[Fit | None]]
+    sampled: Fits
+    fits: Fits
 
 
 def train(whole: Directions, halves: Sequence[Directions], grid: Grid, share: float) -> Trained:
@@ -50,64 +82,97 @@ def train(whole: Directions, halves: Sequence[Directions], grid: Grid, share: fl
     Logarithms of losses and of the training's numbers are moved by what halving the rows changes.
     """
     every = [_probes(pair, share) for pair in (whole, *halves)]
+    ridges = _tuned(every, grid) if grid.ridge == "tuned" else _given(grid)
+    sampled, *of_halves = (_fits(probes, grid, ridges) for probes in every)
+    moved = (
+        _beyond(*fits)
+        for fits in zip(sampled.every, *(one.every for one in of_halves), strict=True)
+    )
+    return Trained(share, ridges, sampled, sampled.replaced(moved))
 
-    def expect(loss: object) -> Array:
-        of_whole, *of_halves = (loss(probes.directions) for probes in every)  # type: ignore[operator]
+
+def retrain(pair: Directions, trained: Trained, grid: Grid, moves: Ridges) -> Trained:
+    """The same on another sample of the population, with ridges that are changed by factors."""
+    ridges = Ridges(*(alpha * move for alpha, move in zip(trained.ridges, moves, strict=True)))
+    found = _fits(_probes(pair, trained.share), grid, ridges, trained.sampled)
+    kept = (
+        None if new is None or old is None or fit is None else _shifted(fit, old, new)
+        for fit, old, new in zip(
+            trained.fits.every, trained.sampled.every, found.every, strict=True
+        )
+    )
+    return Trained(trained.share, ridges, found, found.replaced(kept))
+
+
+def _given(grid: Grid) -> Ridges:
+    shape = len(grid.n), len(grid.N)
+    return Ridges(*(np.full(shape, alpha) for alpha in grid.ridge))
+
+
+def _tuned(every: Sequence[Probes], grid: Grid) -> Ridges:
+    """Best ridges of a sample, the first, with its halves."""
+    main, n, N = every[0], grid.n.tolist(), grid.N.tolist()
+    totals = sorted({a + b for a in n for b in N})
+
+    def expect(loss: Callable[[Directions], Array]) -> Array:
+        of_whole, *of_halves = (loss(probes.directions) for probes in every)
         change = np.mean(of_halves, axis=0) - of_whole
         return np.asarray(of_whole - np.clip(change, -TRUSTED, TRUSTED))
 
-    shape = len(grid.n), len(grid.N)
-    sizes = grid.n.tolist(), grid.N.tolist()
-    ceilings = sorted({n + N for n in sizes[0] for N in sizes[1]})
-    main = every[0]
-    with counted(len(grid.n) * 2 + len(ceilings) + len(grid.n) * len(grid.N), "training") as tell:
+    with counted(2 * len(n) + len(totals) + len(n) * len(N), "best ridges") as tell:
 
-        def ridge(side: Side, m: float, given: int) -> float:
+        def best(side: Side, m: float) -> float:
             tell(1)
-            if grid.ridge != "tuned":
-                return float(grid.ridge[given])
             return best_ridge(main, side, m, expect)
 
-        weak = [ridge("weak", n, 0) for n in sizes[0]]
-        baseline = [ridge("strong", n, 2) for n in sizes[0]]
-        of_ceilings = {m: ridge("strong", m, 3) for m in ceilings}
-        student = np.empty(shape)
-        for i, n in enumerate(sizes[0]):
-            for j, N in enumerate(sizes[1]):
-                tell(1)
-                student[i, j] = (
-                    best_student_ridge(main, n, weak[i], N, expect)
-                    if grid.ridge == "tuned"
-                    else grid.ridge[1]
-                )
+        def of_student(size: float, alpha_w: float, m: float) -> float:
+            tell(1)
+            return best_student_ridge(main, size, alpha_w, m, expect)
 
-    def single(side: Side, m: float, alpha: float) -> list[Fit | None]:
-        return [probes.single(side, m, alpha) for probes in every]
+        weak, baseline = ([best(side, m) for m in n] for side in SIDES)
+        ceiling = {m: best("strong", m) for m in totals}
+        student = [[of_student(a, alpha, b) for b in N] for a, alpha in zip(n, weak, strict=True)]
+    shape = len(n), len(N)
+    by_n = (np.broadcast_to(np.array(one)[:, None], shape) for one in (weak, baseline))
+    teacher, alone = by_n
+    return Ridges(
+        teacher, np.array(student), alone, np.array([[ceiling[a + b] for b in N] for a in n])
+    )
 
-    teachers = [single("weak", n, alpha) for n, alpha in zip(sizes[0], weak, strict=True)]
-    strong = {m: _beyond(single("strong", m, alpha)) for m, alpha in of_ceilings.items()}
 
-    def taught(i: int, j: int) -> Fit | None:
-        fits = [
-            None
-            if teacher is None
-            else probes.student(teacher, weak[i], sizes[1][j], student[i, j])
-            for probes, teacher in zip(every, teachers[i], strict=True)
-        ]
-        return _beyond(fits)
+def _fits(probes: Probes, grid: Grid, ridges: Ridges, near: Fits | None = None) -> Fits:
+    """Fits at all points, started from those of a like problem if there are any."""
+    n, N = grid.n.tolist(), grid.N.tolist()
+    rows, columns = range(len(n)), range(len(N))
 
-    return Trained(
-        share,
-        Ridges(
-            np.broadcast_to(np.array(weak)[:, None], shape),
-            student,
-            np.broadcast_to(np.array(baseline)[:, None], shape),
-            np.array([[of_ceilings[n + N] for N in sizes[1]] for n in sizes[0]]),
-        ),
-        [_beyond(fits) for fits in teachers],
-        [[taught(i, j) for j in range(shape[1])] for i in range(shape[0])],
-        [_beyond(single("strong", n, alpha)) for n, alpha in zip(sizes[0], baseline, strict=True)],
-        [[strong[n + N] for N in sizes[1]] for n in sizes[0]],
+    if near is None:
+        nothing: list[Fit | None] = [None] * max(len(n), len(N))
+        near = Fits(nothing, [nothing] * len(n), nothing, [nothing] * len(n))
+    sides: tuple[tuple[Side, Array, list[Fit | None]], ...] = (
+        ("weak", ridges.weak, near.teachers),
+        ("strong", ridges.baseline, near.baselines),
+    )
+    teachers, baselines = (
+        [probes.single(side, n[i], float(alpha[i, 0]), known[i]) for i in rows]
+        for side, alpha, known in sides
+    )
+
+    def student(i: int, j: int) -> Fit | None:
+        teacher = teachers[i]
+        if teacher is None:
+            return None
+        alphas = float(ridges.weak[i, 0]), float(ridges.student[i, j])
+        return probes.student(teacher, alphas[0], N[j], alphas[1], near.students[i][j])
+
+    def ceiling(i: int, j: int) -> Fit | None:
+        alpha = float(ridges.ceiling[i, j])
+        return probes.single("strong", n[i] + N[j], alpha, near.ceilings[i][j])
+
+    return Fits(
+        teachers,
+        [[student(i, j) for j in columns] for i in rows],
+        baselines,
+        [[ceiling(i, j) for j in columns] for i in rows],
     )
 
 
@@ -129,7 +194,7 @@ def logistic(pair: Directions, trained: Trained, rows: int) -> tuple[Law, Law, L
         return found._replace(variance=found.variance - doubt)
 
     def student(i: int, j: int) -> Coefficients:
-        teacher, fit = trained.teachers[i], trained.students[i][j]
+        teacher, fit = trained.fits.teachers[i], trained.fits.students[i][j]
         if teacher is None or fit is None:
             return lost
         alphas = trained.ridges.weak[i, j], trained.ridges.student[i, j]
@@ -140,18 +205,23 @@ def logistic(pair: Directions, trained: Trained, rows: int) -> tuple[Law, Law, L
     n, N = trained.ridges.student.shape
     columns = range(N)
     return (
-        _law([[single("weak", trained.teachers[i], trained.ridges.weak[i, 0])] for i in range(n)]),
+        _law(
+            [
+                [single("weak", trained.fits.teachers[i], trained.ridges.weak[i, 0])]
+                for i in range(n)
+            ]
+        ),
         _law([[student(i, j) for j in columns] for i in range(n)]),
         _law(
             [
-                [single("strong", trained.baselines[i], trained.ridges.baseline[i, 0])]
+                [single("strong", trained.fits.baselines[i], trained.ridges.baseline[i, 0])]
                 for i in range(n)
             ]
         ),
         _law(
             [
                 [
-                    single("strong", trained.ceilings[i][j], trained.ridges.ceiling[i, j])
+                    single("strong", trained.fits.ceilings[i][j], trained.ridges.ceiling[i, j])
                     for j in columns
                 ]
                 for i in range(n)
@@ -185,26 +255,28 @@ def _law(points: list[list[Coefficients]]) -> Law:
     return Law(mean, variance, offset, common)
 
 
-def _beyond(fits: Sequence[Fit | None]) -> Fit | None:
+def _beyond(*fits: Fit | None) -> Fit | None:
     """A training's numbers in the population, from those of a sample and of its halves."""
     known = [fit for fit in fits if fit is not None]
     if len(known) < len(fits):
         return None
-    whole, *halves = known
+    whole, *halves = map(_numbers, known)
+    return _fit(2 * whole - np.mean(halves, axis=0))
 
-    def moved(name: str, positive: bool) -> Array:
-        values = [np.asarray(getattr(fit, name), float) for fit in (whole, *halves)]
-        values = [np.log(value) for value in values] if positive else values
-        found = 2 * values[0] - np.mean(values[1:], axis=0)
-        return np.asarray(np.exp(found) if positive else found)
 
-    positive = {
-        name: float(moved(name, True)) for name in ("response", "curvature", "noise", "spread")
-    }
-    return replace(
-        whole,
-        **positive,
-        pull=moved("pull", False),
-        slopes=moved("slopes", False),
-        offset=float(moved("offset", False)),
-    )
+def _shifted(fit: Fit, old: Fit, new: Fit) -> Fit:
+    """A training's numbers, changed as others are."""
+    return _fit(_numbers(fit) + _numbers(new) - _numbers(old))
+
+
+def _numbers(fit: Fit) -> Array:
+    """All numbers of a fit, logarithms of those that are positive."""
+    positive = np.log([fit.response, fit.curvature, fit.noise, fit.spread])
+    return np.concatenate([positive, [fit.offset], fit.pull, fit.slopes])
+
+
+def _fit(numbers: Array) -> Fit:
+    """The reverse of `_numbers`."""
+    response, curvature, noise, spread = np.exp(numbers[:4]).tolist()
+    pull, slopes = np.split(numbers[5:], 2)
+    return Fit(response, curvature, noise, pull, float(numbers[4]), slopes, spread)

@@ -74,6 +74,8 @@ class Report:
             lines += ["", "Predicted / measured (mean over splits ± standard error)"]
             lines += aligned(tables.checked(self.check))
             lines += wrap(_agreement(self.check), WIDTH)
+            for caption, table in tables.checked_classes(self.check):
+                lines += ["", caption, *aligned(table)]
         return "\n".join(lines)
 
     @property
@@ -128,6 +130,7 @@ class Report:
                 "<details><summary>All points</summary>",
                 page.table(tables.checked(check, every=True)),
                 "</details>",
+                *(page.table(table, caption) for caption, table in tables.checked_classes(check)),
             ]
         body += [
             "<h2>Measured</h2>",

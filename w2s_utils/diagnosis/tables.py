@@ -152,6 +152,28 @@ def checked(check: pd.DataFrame, every: bool = False) -> Table:
     return rows
 
 
+def checked_classes(check: pd.DataFrame) -> list[tuple[str, Table]]:
+    """Predicted and measured accuracies, and cross-entropies, at the points where there are any."""
+    found = []
+    for kind, caption, factor, digits in (
+        ("accuracy", "Accuracy, %", 100, 1),
+        ("cross_entropy", "Cross-entropy", 1, 4),
+    ):
+        of_kind = check[check["quantity"].str.startswith(f"{kind}_")]
+        by_point = of_kind.set_index(["n", "N", "quantity"]).to_dict("index")
+        rows = [["n", "N", "teacher", "student", "baseline", "ceiling"]]
+        for n, N in of_kind[["n", "N"]].drop_duplicates().to_numpy():
+            cells = []
+            for model in MODELS:
+                row = by_point[n, N, f"{kind}_{model}"]
+                shown = ("predicted", "measured", "standard_error")
+                cells.append(_pair({name: factor * row[name] for name in shown}, digits))
+            rows.append([f"{n:,}", f"{N:,}", *cells])
+        if len(rows) > 1:
+            found.append((f"{caption}: predicted / measured", rows))
+    return found
+
+
 def ranked(ranking: pd.DataFrame, kind: str) -> Table:
     """Rows of the table of a ranking, the best teacher or pool first."""
     dimensions = ["d_w", "d_sw"] if kind == "teacher" else []

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from w2s_utils._validate import Array, real_array
+from w2s_utils.diagnosis.class_verification import check_classes
 from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.rows import FeatureSet, Rows
@@ -55,8 +56,10 @@ def verify(
     -------
     DataFrame
         One row for each point and quantity: n, N, quantity (weak, student, baseline, ceiling, gain,
-        pgr, opr), predicted, low, high (as in the diagnosis), measured, and the standard error of
-        the measured mean over the splits. Points that need more rows than there are are left out.
+        pgr, opr; of classes at some points accuracy_weak and so on, with logistic probes
+        cross_entropy_weak and so on), predicted, low, high (as in the diagnosis), measured, and the
+        standard error of the measured mean over the splits. Points that need more rows than there
+        are are left out.
 
     Raises
     ------
@@ -93,10 +96,11 @@ def verify(
         ridge, *others = set(diagnosis.ridge)
         if others:
             raise ValueError("Models of different ridges cannot be trained here: give one ridge.")
-    W, S = (
-        _columns(real_array(X[:], features.name, 2), features, diagnosis)
+    given = [
+        (real_array(X[:], features.name, 2), features)
         for X, features in ((weak, diagnosis.weak), (strong, diagnosis.strong))
-    )
+    ]
+    W, S = (_columns(X, features, diagnosis, diagnosis.intercept) for X, features in given)
     splits = Splits(trials, test_size, seed)
     frames = [
         probe_sweep(W, S, {0: lambda _, y=column: y}, column, points, splits, ridge)  # type: ignore[misc]
@@ -115,12 +119,19 @@ def verify(
         for name, found in measured.items():
             band = predicted.loc[(n, N), [name, f"{name}_low", f"{name}_high"]]
             rows.append((n, N, name, *band, found.value, found.standard_error))
+    classes = diagnosis.classification
+    if classes is not None:
+        if classes.losses is not None:  # logistic probes have an intercept of their own
+            W, S = (_columns(X, features, diagnosis, False) for X, features in given)
+        fixed = None if isinstance(ridge, str) else float(ridge)
+        codes = known.values.astype(np.int64)
+        rows += check_classes(classes, W, S, y, codes, points, splits, fixed)
     header = "n", "N", "quantity", "predicted", "low", "high", "measured", "standard_error"
     return pd.DataFrame(rows, columns=header)
 
 
-def _columns(X: Array, known: FeatureSet, diagnosis: Diagnosis) -> Array:
-    """Features as the models of the diagnosis have them."""
+def _columns(X: Array, known: FeatureSet, diagnosis: Diagnosis, constant: bool) -> Array:
+    """Features as the models of the diagnosis have them, with a constant if they are not tuned."""
     if diagnosis.intercept:
         spread = X.std(axis=0)
         X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
@@ -132,6 +143,6 @@ def _columns(X: Array, known: FeatureSet, diagnosis: Diagnosis) -> Array:
     name = known.name
     _, directions = energy_directions(X, 1, name) if every else eigen_directions(X, name)
     kept: Array = X @ directions[:, : known.d]
-    if diagnosis.intercept:  # so long a column of ones that no ridge reaches its weight
+    if constant:  # so long a column of ones that no ridge reaches its weight
         kept = np.column_stack([kept, np.full(len(X), LONG)])
     return kept

@@ -265,6 +265,7 @@ def best_ridges(
     n: ArrayLike,
     N: ArrayLike,
     expect: Callable[[Callable[[Directions], Array]], Array] | None = None,
+    near: Ridges | None = None,
 ) -> Ridges:
     r"""Each model's best ridge for the labels that it sees.
 
@@ -277,6 +278,8 @@ def best_ridges(
     expect : callable, optional
         Maps a function of directions to its value for the population. By default that is the value
         at `directions`; where these are of a sample, its optimism can be taken off here.
+    near : Ridges, optional
+        Arrays of the broadcast shape: only the next ridges of the path around them are tried.
 
     Returns
     -------
@@ -298,6 +301,9 @@ def best_ridges(
     n, N = np.broadcast_arrays(sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero"))
     at = expect or (lambda function: function(directions))
     of_w, of_s = _paths(directions)
+    paths = Ridges(of_w, of_s, of_s, of_s)
+    if near is not None:
+        paths = Ridges(*(ridge[..., None] * _ridge_path.NEAR for ridge in near))
 
     def least(which: str, m: Array, path: Array) -> Array:
         def risk(pair: Directions) -> Array:
@@ -307,14 +313,15 @@ def best_ridges(
 
         return _ridge_path.least(at(risk), path)
 
-    alpha_w = least("weak", n, of_w)
+    alpha_w = least("weak", n, paths.weak)
 
     def misfit(pair: Directions) -> Array:
-        fits = n[..., None], N[..., None], alpha_w[..., None], of_s
+        fits = n[..., None], N[..., None], alpha_w[..., None], paths.student
         return student_misfit(pair, *fits, strict=False)
 
-    alpha_s = _ridge_path.least(at(misfit), of_s)
-    return Ridges(alpha_w, alpha_s, least("strong", n, of_s), least("strong", n + N, of_s))
+    alpha_s = _ridge_path.least(at(misfit), paths.student)
+    baseline = least("strong", n, paths.baseline)
+    return Ridges(alpha_w, alpha_s, baseline, least("strong", n + N, paths.ceiling))
 
 
 def _paths(directions: Directions) -> list[Array]:
