@@ -22,7 +22,7 @@ Fit = Callable[[Array, Array, int], Callable[[Array], Array]]
 """Maps inputs, label columns or log odds, and the place of a model to its scores."""
 
 Row = tuple[Any, ...]
-MOST = 3  # n, and N, at which models of classes are trained
+MOST = 2  # n, and N, at which models of classes are trained
 _FAR = 40.0  # log odds of a label
 
 

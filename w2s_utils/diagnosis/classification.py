@@ -245,16 +245,18 @@ def _confused(scores: Array, variances: Array, root: Array, classes: NDArray[np.
     The noise of the scores has these variances, and correlations of which `root` is a square root.
     """
     rng = np.random.default_rng(0)  # the same draws for all models and points
-    spreads, continued = np.sqrt(np.abs(variances)), np.any(variances < 0, axis=0)
+    spreads, continued = np.sqrt(np.abs(variances)), variances < 0
     wrong = np.zeros(scores.shape[1:])
     for _ in range(DRAWS // 2):
         noise = spreads * (root @ rng.standard_normal((len(root), len(classes))))[:, :, None]
-        for drawn in (scores + noise, scores - noise):
-            wrong += (drawn.argmax(axis=0) != classes[:, None]) / DRAWS
-    never = scores.argmax(axis=0) != classes[:, None]
-    found = np.where(continued, 2 * never - wrong, wrong)
+        for drawn in (noise, -noise):
+            missed = (scores + drawn).argmax(axis=0) != classes[:, None]
+            if continued.any():  # of these scores 2 E(0) - E(-v), the others as they are
+                calm = (scores + np.where(continued, 0, drawn)).argmax(axis=0) != classes[:, None]
+                missed = np.where(continued.any(axis=0), 2.0 * calm - missed, missed)
+            wrong += missed / DRAWS
     unknown = np.isnan(scores + variances).any(axis=0)
-    return np.asarray(np.where(unknown, np.nan, found).sum(axis=0))
+    return np.asarray(np.where(unknown, np.nan, wrong).sum(axis=0))
 
 
 def _cross_entropies(scores: Array, variances: Array) -> Array:

@@ -69,7 +69,7 @@ class Diagnosis(Forecast):
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """Why the prediction may be off, a sentence each."""
-        return warn(self, self.ridgeless)
+        return warn(self, self.ridgeless, self.classification)
 
     def _repr_html_(self) -> str:
         said = f"<p><b>{escape(self.verdict.headline)}</b></p>{page.bullets(self.verdict.reasons)}"

@@ -74,8 +74,8 @@ class Report:
             lines += ["", "Predicted / measured (mean over splits ± standard error)"]
             lines += aligned(tables.checked(self.check))
             lines += wrap(_agreement(self.check), WIDTH)
-            for caption, table in tables.checked_classes(self.check):
-                lines += ["", caption, *aligned(table)]
+            if d.classification is not None:
+                lines += ["", *aligned(tables.checked_classes(self.check))]
         return "\n".join(lines)
 
     @property
@@ -130,7 +130,9 @@ class Report:
                 "<details><summary>All points</summary>",
                 page.table(tables.checked(check, every=True)),
                 "</details>",
-                *(page.table(table, caption) for caption, table in tables.checked_classes(check)),
+                page.table(tables.checked_classes(check), "Classifiers", "names")
+                if d.classification is not None
+                else "",
             ]
         body += [
             "<h2>Measured</h2>",

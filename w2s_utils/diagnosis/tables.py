@@ -152,26 +152,22 @@ def checked(check: pd.DataFrame, every: bool = False) -> Table:
     return rows
 
 
-def checked_classes(check: pd.DataFrame) -> list[tuple[str, Table]]:
-    """Predicted and measured accuracies, and cross-entropies, at the points where there are any."""
-    found = []
-    for kind, caption, factor, digits in (
-        ("accuracy", "Accuracy, %", 100, 1),
-        ("cross_entropy", "Cross-entropy", 1, 4),
-    ):
-        of_kind = check[check["quantity"].str.startswith(f"{kind}_")]
-        by_point = of_kind.set_index(["n", "N", "quantity"]).to_dict("index")
-        rows = [["n", "N", "teacher", "student", "baseline", "ceiling"]]
-        for n, N in of_kind[["n", "N"]].drop_duplicates().to_numpy():
+def checked_classes(check: pd.DataFrame) -> Table:
+    """Predicted and measured accuracies, and cross-entropies, where there are any."""
+    kinds = {"accuracy": ("accuracy, %", 100, 1), "cross_entropy": ("cross-entropy", 1, 4)}
+    names = check["quantity"]
+    known = {kind: how for kind, how in kinds.items() if names.str.startswith(f"{kind}_").any()}
+    by_point = check.set_index(["n", "N", "quantity"]).to_dict("index")
+    rows = [["n", "N", "model", *(caption for caption, _, _ in known.values())]]
+    for n, N in check.loc[names == "accuracy_weak", ["n", "N"]].to_numpy():
+        for model, shown in zip(MODELS, ("teacher", *MODELS[1:]), strict=True):
             cells = []
-            for model in MODELS:
+            for kind, (_, factor, digits) in known.items():
                 row = by_point[n, N, f"{kind}_{model}"]
-                shown = ("predicted", "measured", "standard_error")
-                cells.append(_pair({name: factor * row[name] for name in shown}, digits))
-            rows.append([f"{n:,}", f"{N:,}", *cells])
-        if len(rows) > 1:
-            found.append((f"{caption}: predicted / measured", rows))
-    return found
+                columns = ("predicted", "measured", "standard_error")
+                cells.append(_pair({name: factor * row[name] for name in columns}, digits))
+            rows.append([f"{n:,}", f"{N:,}", shown, *cells])
+    return rows
 
 
 def ranked(ranking: pd.DataFrame, kind: str) -> Table:

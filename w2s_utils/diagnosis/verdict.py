@@ -216,14 +216,27 @@ def _baseline(f: Forecast, gain: Band) -> Iterator[str]:
         )
 
 
-def warn(f: Forecast, ridgeless: Forecast) -> tuple[str, ...]:
+def warn(f: Forecast, ridgeless: Forecast, classes: Classification | None) -> tuple[str, ...]:
     """Why the prediction may be off, the most serious first."""
     doubts = (
         _like_classes, _cut_off, _few_rows, _near_threshold, _few_labels, _tails, _heavy_labels,
         _noise, _wide, _constants,
     )  # fmt: skip
     said = [sentence for doubt in doubts for sentence in doubt(f)]
-    return (*said, *_doubtful_overlap(ridgeless))
+    return (*said, *_beyond_rows(f, classes), *_doubtful_overlap(ridgeless))
+
+
+def _beyond_rows(f: Forecast, classes: Classification | None) -> Iterator[str]:
+    if classes is None:
+        return
+    if np.isnan(classes.errors.risk["student"].value).any():
+        yield "Classifiers that have no fit without more ridge have no prediction."
+    most = int(f.n[-1] + f.N[-1])
+    if most > 2 * f.rows:
+        yield (
+            f"The ceiling sees up to n + N = {most:,} labels, of which {f.rows:,} are here: its "
+            "accuracy is extrapolated, and so is PGR in accuracy."
+        )
 
 
 def _like_classes(f: Forecast) -> Iterator[str]:
