@@ -19,10 +19,12 @@ import numpy as np
 from scipy import optimize, special
 
 from w2s_utils._validate import Array
+from w2s_utils.directions import Directions
 
 NODES = np.linspace(-8, 8, 97)
 WEIGHTS = np.exp(-(NODES**2) / 2) / np.exp(-(NODES**2) / 2).sum()  # exact for smooth functions
 _FINE = np.linspace(-8, 8, 641)  # for functions with a kink anywhere
+_SAME = 0.01  # relative difference of variances that are meant to be equal
 _FAR = 9.0  # standard deviations
 _STEPS = np.linspace(-3.2, 3.2, 65)
 _ENDS = np.tanh(np.pi / 2 * np.sinh(_STEPS))  # crowded at both ends of an interval
@@ -185,6 +187,23 @@ class Sign:
 def _above_zero(power: float) -> None:
     if not (np.isfinite(power) and power > 0):
         raise ValueError(f"power must be finite and > 0, got {power}.")
+
+
+def check_target(directions: Directions, labels: Labels) -> None:
+    """Refuse a target of another variance than the labels' law says, by one sentence."""
+    for name, features in (("weak", directions.weak), ("strong", directions.strong)):
+        power = float(features.target @ features.target + features.rho)
+        if isinstance(labels, Classes):
+            if power > labels.power * (1 + 1e-9):
+                raise ValueError(
+                    f"The target of the {name} directions must vary less than the label, whose "
+                    f"variance is {labels.power:.6g}, got |target|^2 + rho = {power:.6g}."
+                )
+        elif abs(power / labels.power - 1) > _SAME:
+            raise ValueError(
+                f"labels.power must be the variance of the target of the {name} directions, "
+                f"|target|^2 + rho = {power:.6g}, got {labels.power:.6g}."
+            )
 
 
 @dataclass(frozen=True)
