@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -23,12 +24,9 @@ from w2s_utils.directions import Directions
 
 NODES = np.linspace(-8, 8, 97)
 WEIGHTS = np.exp(-(NODES**2) / 2) / np.exp(-(NODES**2) / 2).sum()  # exact for smooth functions
-_FINE = np.linspace(-8, 8, 641)  # for functions with a kink anywhere
 _SAME = 0.01  # relative difference of variances that are meant to be equal
 _FAR = 9.0  # standard deviations
-_STEPS = np.linspace(-3.2, 3.2, 65)
-_ENDS = np.tanh(np.pi / 2 * np.sinh(_STEPS))  # crowded at both ends of an interval
-_SHARES = np.pi / 20 * np.cosh(_STEPS) / np.cosh(np.pi / 2 * np.sinh(_STEPS)) ** 2
+_BLOCK = 4096  # nodes for each of which the latent is integrated over at once
 
 
 def density(x: Array) -> Array:
@@ -125,6 +123,8 @@ class Logistic:
     def __post_init__(self) -> None:
         """Refuse a target that does not vary."""
         _above_zero(self.power)
+        if not np.isfinite(self.offset):
+            raise ValueError(f"offset must be finite, got {self.offset}.")
 
     @property
     def edge(self) -> float:
@@ -139,10 +139,15 @@ class Logistic:
     def chance(self, component: int, mean: Array, variance: Array) -> tuple[Array, Array]:
         """As of `Labels`."""
         root = np.sqrt(self.power)
-        latent = mean[..., None] + np.sqrt(variance)[..., None] * NODES
-        odds = self.offset + root * latent
-        chance = special.expit(odds)
-        return chance @ WEIGHTS, root * (chance * special.expit(-odds)) @ WEIGHTS
+        middle, spread = self.offset + root * mean.ravel(), root * np.sqrt(variance).ravel()
+        found = np.empty((2, mean.size))
+        for start in range(0, mean.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            odds = middle[block, None] + spread[block, None] * NODES
+            chance = special.expit(odds)
+            found[0, block] = chance @ WEIGHTS
+            found[1, block] = root * (chance * special.expit(-odds)) @ WEIGHTS
+        return found[0].reshape(mean.shape), found[1].reshape(mean.shape)
 
 
 @dataclass(frozen=True)
@@ -300,14 +305,20 @@ def accuracy(labels: Labels, score: Score, threshold: float = 0.0, balanced: boo
     return np.asarray(right_0 + right_1)
 
 
-def _between(*kinks: Array) -> tuple[Array, Array]:
-    """Rule for functions that are smooth, if steep, between places where they jump or bend."""
+def _between(*kinks: Array, per_unit: int = 10) -> tuple[Array, Array]:
+    """Rule for functions that are smooth, if steep, between places where they jump or bend.
+
+    Its nodes crowd at both ends of the parts.
+    """
+    steps = np.linspace(-3.2, 3.2, round(6.4 * per_unit) + 1)
+    places = np.tanh(np.pi / 2 * np.sinh(steps))
+    shares = np.pi / 2 * np.cosh(steps) / np.cosh(np.pi / 2 * np.sinh(steps)) ** 2 / per_unit
     ends = np.clip(np.sort(np.concatenate(np.broadcast_arrays(*kinks), axis=-1)), -_FAR, _FAR)
     outer = np.full_like(ends[..., :1], _FAR)
     ends = np.concatenate([-outer, ends, outer], axis=-1)[..., None]
     half = np.diff(ends, axis=-2) / 2
-    nodes = (ends[..., :-1, :] + half * (1 + _ENDS)).reshape(*ends.shape[:-2], -1)
-    return nodes, (half * _SHARES).reshape(nodes.shape) * density(nodes)
+    nodes = (ends[..., :-1, :] + half * (1 + places)).reshape(*ends.shape[:-2], -1)
+    return nodes, (half * shares).reshape(nodes.shape) * density(nodes)
 
 
 def share_of_1(labels: Labels) -> float:
@@ -350,7 +361,7 @@ def calibration_error(labels: Labels, score: Score) -> Array:
     ndarray
         Of the score's shape.
     """
-    at = _seen(labels, score, lambda *_: (_FINE, density(_FINE) * (_FINE[1] - _FINE[0])))
+    at = _seen(labels, score, partial(_between, per_unit=80))  # there is a kink where it is zero
     if len(labels.components) == 1:
         error = np.abs(at.chance - special.expit(at.score))
         return np.asarray(np.sum(at.weight * error, axis=-1))
