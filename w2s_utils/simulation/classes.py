@@ -12,9 +12,10 @@ from w2s_utils._validate import Array, count, seeded
 from w2s_utils.directions import PairDirections
 from w2s_utils.probes import fit_ridge
 from w2s_utils.softmax import fit_softmax
-from w2s_utils.theory.classes import Classes, Labels, Score, Scores
+from w2s_utils.theory.classes import Classes, Labels, Score, Scores, check_target
+from w2s_utils.theory.logistic import Probes
 
-Probe = tuple[Array, float]  # weights and intercept
+Linear = tuple[Array, float]  # weights and intercept
 
 
 def simulate_classes(
@@ -59,8 +60,11 @@ def simulate_classes(
     Raises
     ------
     ValueError
-        If a count is no positive integer, a fit does not exist, or all labels of one are the same.
+        If a count is no positive integer, an option is unknown, the target has another variance
+        than the labels' law says, a fit does not exist, or all labels of one are the same.
     """
+    Probes(directions, labels, loss, pseudo_labels, temperature)
+    check_target(directions, labels)
     n, N, trials = count(n, "n"), count(N, "N"), count(trials, "trials")
     d_w, d_s = (len(features.target) for features in (directions.weak, directions.strong))
     V, beta = directions.columns[:, :-1], directions.columns[:, -1]
@@ -68,7 +72,7 @@ def simulate_classes(
     rng = np.random.default_rng(seeded(seed))
     root = np.sqrt(labels.power)
 
-    def fit(X: Array, told: Array, alpha: float) -> Probe:
+    def fit(X: Array, told: Array, alpha: float) -> Linear:
         """Fit to log odds, or to amounts."""
         if loss == "squared":
             mean, middle = X.mean(axis=0), told.mean()
@@ -86,7 +90,7 @@ def simulate_classes(
             return certain * np.where(scores > 0, 1.0, -1.0)
         return scores / (temperature if loss == "cross-entropy" else 1.0)
 
-    def law(model: Probe, to: Array) -> tuple[float, float, float]:
+    def law(model: Linear, to: Array) -> tuple[float, float, float]:
         weights = to @ model[0]
         slope = float(weights @ beta) / root
         return model[1], slope, float(np.sqrt(max(weights @ weights - slope**2, 1e-300)))

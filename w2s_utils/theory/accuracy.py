@@ -15,7 +15,7 @@ from w2s_utils._validate import Array
 from w2s_utils.directions import Directions, Features
 from w2s_utils.metrics import Risks
 from w2s_utils.theory import ridge
-from w2s_utils.theory.classes import Labels, Score, Scores, seen, share_of_1
+from w2s_utils.theory.classes import Labels, Score, Scores, check_target, seen, share_of_1
 from w2s_utils.theory.fits import Fit, fit_features, teacher_answers
 from w2s_utils.theory.ridge import Ridges
 
@@ -51,7 +51,13 @@ def as_regression(directions: Directions, labels: Labels) -> Directions:
     -------
     Directions
         With noise variance :math:`1-\bar y^2-c^2\mathbb E f_*^2`, for `theory.ridge`.
+
+    Raises
+    ------
+    ValueError
+        If the target has another variance than the labels' law says.
     """
+    check_target(directions, labels)
     c = linear_share(labels)
 
     def scaled(features: Features) -> Features:
@@ -129,7 +135,7 @@ def least_squares_scores(
     Raises
     ------
     ValueError
-        As in `theory.ridge.expected_risks`.
+        As in `theory.ridge.expected_risks` and `as_regression`.
 
     Notes
     -----
@@ -138,10 +144,13 @@ def least_squares_scores(
     give the power of a score; the spread is what its slope leaves of it.
     """
     regression, n, N = as_regression(directions, labels), np.asarray(n), np.asarray(N)
+    mean = 2 * share_of_1(labels) - 1
+    if not intercept:  # the labels' mean is noise then
+        regression = replace(regression, noise_variance=regression.noise_variance + mean**2)
+        mean = 0.0
     free = n - intercept, N - intercept
     risks = ridge.risks_at_ridges(regression, *free, ridges)
     with_target = agreements(regression, *free, ridges)
-    mean = 2 * share_of_1(labels) - 1 if intercept else 0.0
     power, to_latent = _power(regression), linear_share(labels) * np.sqrt(labels.power)
     of_intercept = (0.0,) * 4
     if intercept:

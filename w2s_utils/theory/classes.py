@@ -13,22 +13,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy import optimize, special
 
 from w2s_utils._validate import Array
+from w2s_utils.directions import Directions
 
 NODES = np.linspace(-8, 8, 97)
 WEIGHTS = np.exp(-(NODES**2) / 2) / np.exp(-(NODES**2) / 2).sum()  # exact for smooth functions
+_SAME = 0.01  # relative difference of variances that are meant to be equal
 _FAR = 9.0  # standard deviations
-_LEGENDRE = np.polynomial.legendre.leggauss(64)
+_BLOCK = 4096  # nodes for each of which the latent is integrated over at once
 
 
 def density(x: Array) -> Array:
     """Standard normal density."""
     return np.asarray(np.exp(-(np.clip(x, -40, 40) ** 2) / 2) / np.sqrt(2 * np.pi))
+
+
+Rule = Callable[[Array, Array], tuple[Array, Array]]
+"""Nodes and weights, from where the score is zero and where the labels' edge is."""
 
 
 class Component(NamedTuple):
@@ -45,6 +52,10 @@ class Labels(Protocol):
     @property
     def power(self) -> float:
         """Variance of the target that is the latent times its square root."""
+
+    @property
+    def edge(self) -> float:
+        """Latent at which the chance of a label changes most."""
 
     @property
     def components(self) -> Sequence[Component]:
@@ -79,6 +90,11 @@ class Classes:
         return 4 * self.share * (1 - self.share)
 
     @property
+    def edge(self) -> float:
+        """Latent without a label."""
+        return 0.0
+
+    @property
     def components(self) -> Sequence[Component]:
         """Class -1 and class 1."""
         odds = np.sqrt((1 - self.share) / self.share)
@@ -107,6 +123,13 @@ class Logistic:
     def __post_init__(self) -> None:
         """Refuse a target that does not vary."""
         _above_zero(self.power)
+        if not np.isfinite(self.offset):
+            raise ValueError(f"offset must be finite, got {self.offset}.")
+
+    @property
+    def edge(self) -> float:
+        """Where both labels are equally likely."""
+        return float(-self.offset / np.sqrt(self.power))
 
     @property
     def components(self) -> Sequence[Component]:
@@ -116,10 +139,15 @@ class Logistic:
     def chance(self, component: int, mean: Array, variance: Array) -> tuple[Array, Array]:
         """As of `Labels`."""
         root = np.sqrt(self.power)
-        latent = mean[..., None] + np.sqrt(variance)[..., None] * NODES
-        odds = self.offset + root * latent
-        chance = special.expit(odds)
-        return chance @ WEIGHTS, root * (chance * special.expit(-odds)) @ WEIGHTS
+        middle, spread = self.offset + root * mean.ravel(), root * np.sqrt(variance).ravel()
+        found = np.empty((2, mean.size))
+        for start in range(0, mean.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            odds = middle[block, None] + spread[block, None] * NODES
+            chance = special.expit(odds)
+            found[0, block] = chance @ WEIGHTS
+            found[1, block] = root * (chance * special.expit(-odds)) @ WEIGHTS
+        return found[0].reshape(mean.shape), found[1].reshape(mean.shape)
 
 
 @dataclass(frozen=True)
@@ -144,6 +172,11 @@ class Sign:
             raise ValueError(f"flips must be in [0, 1/2), got {self.flips}.")
 
     @property
+    def edge(self) -> float:
+        """Where the labels change their sign."""
+        return 0.0
+
+    @property
     def components(self) -> Sequence[Component]:
         """One for all."""
         return (Component(1.0, 0.0, 1.0),)
@@ -159,6 +192,23 @@ class Sign:
 def _above_zero(power: float) -> None:
     if not (np.isfinite(power) and power > 0):
         raise ValueError(f"power must be finite and > 0, got {power}.")
+
+
+def check_target(directions: Directions, labels: Labels) -> None:
+    """Refuse a target of another variance than the labels' law says, by one sentence."""
+    for name, features in (("weak", directions.weak), ("strong", directions.strong)):
+        power = float(features.target @ features.target + features.rho)
+        if isinstance(labels, Classes):
+            if power > labels.power * (1 + 1e-9):
+                raise ValueError(
+                    f"The target of the {name} directions must vary less than the label, whose "
+                    f"variance is {labels.power:.6g}, got |target|^2 + rho = {power:.6g}."
+                )
+        elif abs(power / labels.power - 1) > _SAME:
+            raise ValueError(
+                f"labels.power must be the variance of the target of the {name} directions, "
+                f"|target|^2 + rho = {power:.6g}, got {labels.power:.6g}."
+            )
 
 
 @dataclass(frozen=True)
@@ -200,11 +250,11 @@ class Seen(NamedTuple):
 
 def seen(labels: Labels, score: Score) -> Seen:
     """Integration rule over a score, the last axis, with the labels' law at each of its values."""
-    return _seen(labels, score, lambda least: (NODES, WEIGHTS))
+    return _seen(labels, score, lambda *_: (NODES, WEIGHTS))
 
 
-def _seen(labels: Labels, score: Score, rule: Callable[[Array], tuple[Array, Array]]) -> Seen:
-    """`seen` by another rule, for standard normal values above or below a least one."""
+def _seen(labels: Labels, score: Score, rule: Rule) -> Seen:
+    """`seen` by another rule for standard normal values."""
     offset, slope, spread = (
         np.asarray(part, float)[..., None] for part in (score.offset, score.slope, score.spread)
     )
@@ -212,8 +262,11 @@ def _seen(labels: Labels, score: Score, rule: Callable[[Array], tuple[Array, Arr
     for k, (share, mean, variance) in enumerate(labels.components):
         total = np.sqrt(slope**2 * variance + spread**2)
         middle = offset + slope * mean
-        nodes, weights = rule(-middle / total)
-        latent = mean + slope * variance / total * nodes
+        to_latent = slope * variance / total
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at_edge = (labels.edge - mean) / np.where(to_latent, to_latent, np.nan)
+        nodes, weights = rule(-middle / total, np.nan_to_num(at_edge))
+        latent = mean + to_latent * nodes
         left = variance * (spread / total) ** 2 + 0 * latent
         chance, growth = labels.chance(k, latent, left)
         columns = share * weights, middle + total * nodes, chance, latent * chance + left * growth
@@ -243,23 +296,29 @@ def accuracy(labels: Labels, score: Score, threshold: float = 0.0, balanced: boo
     :math:`1-\arccos(r)/\pi` for a score of mean zero whose correlation with the target is r.
     """
     moved = Score(np.asarray(score.offset) - threshold, score.slope, score.spread)
-    right = []
-    for side in (-1, 1):
-
-        def half_line(least: Array, side: int = side) -> tuple[Array, Array]:
-            """From where the answer jumps to the far end."""
-            end = np.clip(least, -_FAR, _FAR)
-            half = (side * _FAR - end) / 2
-            nodes = end + half * (1 + _LEGENDRE[0])
-            return nodes, np.abs(half) * _LEGENDRE[1] * density(nodes)
-
-        of_side = _seen(labels, moved, half_line)
-        chance = of_side.chance if side == 1 else 1 - of_side.chance
-        right.append(np.sum(of_side.weight * chance, axis=-1))
-    share = share_of_1(labels)
+    at = _seen(labels, moved, _between)
+    right_1 = np.sum(at.weight * at.chance * (at.score > 0), axis=-1)
+    right_0 = np.sum(at.weight * (1 - at.chance) * (at.score <= 0), axis=-1)
     if balanced:
-        return np.asarray((right[0] / (1 - share) + right[1] / share) / 2)
-    return np.asarray(right[0] + right[1])
+        share = share_of_1(labels)
+        return np.asarray((right_0 / (1 - share) + right_1 / share) / 2)
+    return np.asarray(right_0 + right_1)
+
+
+def _between(*kinks: Array, per_unit: int = 10) -> tuple[Array, Array]:
+    """Rule for functions that are smooth, if steep, between places where they jump or bend.
+
+    Its nodes crowd at both ends of the parts.
+    """
+    steps = np.linspace(-3.2, 3.2, round(6.4 * per_unit) + 1)
+    places = np.tanh(np.pi / 2 * np.sinh(steps))
+    shares = np.pi / 2 * np.cosh(steps) / np.cosh(np.pi / 2 * np.sinh(steps)) ** 2 / per_unit
+    ends = np.clip(np.sort(np.concatenate(np.broadcast_arrays(*kinks), axis=-1)), -_FAR, _FAR)
+    outer = np.full_like(ends[..., :1], _FAR)
+    ends = np.concatenate([-outer, ends, outer], axis=-1)[..., None]
+    half = np.diff(ends, axis=-2) / 2
+    nodes = (ends[..., :-1, :] + half * (1 + places)).reshape(*ends.shape[:-2], -1)
+    return nodes, (half * shares).reshape(nodes.shape) * density(nodes)
 
 
 def share_of_1(labels: Labels) -> float:
@@ -283,7 +342,7 @@ def cross_entropy(labels: Labels, score: Score) -> Array:
     ndarray
         Of the score's shape.
     """
-    at = seen(labels, score)
+    at = _seen(labels, score, _between)
     loss = np.logaddexp(0, -at.score) * at.chance + np.logaddexp(0, at.score) * (1 - at.chance)
     return np.asarray(np.sum(at.weight * loss, axis=-1))
 
@@ -302,7 +361,7 @@ def calibration_error(labels: Labels, score: Score) -> Array:
     ndarray
         Of the score's shape.
     """
-    at = seen(labels, score)
+    at = _seen(labels, score, partial(_between, per_unit=80))  # there is a kink where it is zero
     if len(labels.components) == 1:
         error = np.abs(at.chance - special.expit(at.score))
         return np.asarray(np.sum(at.weight * error, axis=-1))
@@ -345,7 +404,7 @@ def separable_from(labels: Labels, seen_share: float = 1.0) -> float:
         raise ValueError(f"seen_share must be in [0, 1], got {seen_share}.")
     # What they see is a score of variance 1, with all that it says of the labels.
     hidden = max(1 - seen_share, 1e-12)
-    at_score = seen(labels, Score(0.0, np.sqrt(1 - hidden), np.sqrt(hidden)))
+    at_score = _seen(labels, Score(0.0, np.sqrt(1 - hidden), np.sqrt(hidden)), _between)
     visible = [
         (at_score.weight * chance, y, at_score.score)
         for chance, y in ((at_score.chance, 1.0), (1 - at_score.chance, -1.0))

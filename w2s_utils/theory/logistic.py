@@ -16,10 +16,17 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from w2s_utils import _ridge_path
-from w2s_utils._validate import Array, ridges, sample_size
+from w2s_utils._validate import Array, count, ridges, sample_size
 from w2s_utils.directions import Directions, Features
 from w2s_utils.theory import lessons
-from w2s_utils.theory.classes import Labels, Score, Scores, cross_entropy
+from w2s_utils.theory.classes import (
+    Labels,
+    Score,
+    Scores,
+    check_target,
+    cross_entropy,
+    share_of_1,
+)
 from w2s_utils.theory.fixed_point import LOSSES, Fit, Teach, fit
 from w2s_utils.theory.ridge import Ridges
 
@@ -128,6 +135,16 @@ class Probes:
         scale = 1 / self.temperature if self.loss == "cross-entropy" else 1.0
         return lessons.soft(self.labels, score(teacher), scale)
 
+    def taught_1(self, teacher: Fit) -> float:
+        """Share of a teacher's hard pseudo-labels that are 1; soft ones are of both classes."""
+        if self.pseudo_labels == "soft":
+            return 0.5
+        law, total = score(teacher), 0.0
+        for share, mean, variance in self.labels.components:
+            spread = np.hypot(law.slope * np.sqrt(variance), law.spread)
+            total += share * float(special.ndtr((law.offset + law.slope * mean) / spread))
+        return total
+
     def coefficients(self, side: Side, probe: Fit, alpha: float) -> Coefficients:
         """Law of a probe that is fitted to drawn labels."""
         kept = self._kept(side, probe, alpha)
@@ -233,8 +250,9 @@ def expected_scores(
     Raises
     ------
     ValueError
-        If a size or ridge is out of range, or no solution is found: without ridge none exists where
-        the labels are separable (`theory.classes.separable_from`).
+        If a size or ridge is out of range, the target has another variance than the labels' law
+        says, or no solution is found: without ridge none exists where the labels are separable
+        (`theory.classes.separable_from`), and none where all labels of a fit are of one class.
 
     Examples
     --------
@@ -247,21 +265,36 @@ def expected_scores(
     >>> [float(accuracy(labels, one).round(3)) for one in found]
     [0.5, 0.5, 0.5, 0.5]
     """
+    check_target(probes.directions, probes.labels)
     alpha_b, alpha_c = (alpha_s if alpha is None else alpha for alpha in (alpha_b, alpha_c))
     sizes = sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero")
     named = {"alpha_w": alpha_w, "alpha_s": alpha_s, "alpha_b": alpha_b, "alpha_c": alpha_c}
-    every = np.broadcast_arrays(*sizes, *(ridges(alpha, name) for name, alpha in named.items()))
+    given = *sizes, *(ridges(alpha, name) for name, alpha in named.items())
+    try:
+        every = np.broadcast_arrays(*given)
+    except ValueError:
+        shapes = ", ".join(str(one.shape) for one in given)
+        raise ValueError(f"n, N and the ridges must broadcast, got shapes {shapes}.") from None
     shape = every[0].shape
     known: dict[tuple[float, ...], Fit] = {}
 
-    def found(key: tuple[float, ...], model: str, solve: Callable[[], Fit | None]) -> Fit:
+    def found(
+        key: tuple[float, ...],
+        model: str,
+        solve: Callable[[], Fit | None],
+        taught_1: Callable[[], float] = lambda: share_of_1(probes.labels),
+    ) -> Fit:
         if key not in known:
             solution = solve()
             if solution is None:
-                raise ValueError(
-                    f"No fit of the {model} was found at size {key[1]:g} and ridge {key[2]:g}: "
-                    "raise the ridge. Without one the labels must not be separable."
+                rare, at = key[1] * taught_1(), f"at size {key[1]:g} and ridge {key[2]:g}"
+                rare = min(rare, key[1] - rare)
+                why = (
+                    f"its labels are all of one class, {rare:.1g} of the other are expected."
+                    if probes.intercept and rare < 1
+                    else "raise the ridge, or, without one, take labels that are not separable."
                 )
+                raise ValueError(f"No fit of the {model} was found {at}: {why}")
             known[key] = solution
         return known[key]
 
@@ -270,7 +303,12 @@ def expected_scores(
         teacher = found((0, n_, a_w), "teacher", lambda: probes.single("weak", n_, a_w))  # noqa: B023
         fits = (
             teacher,
-            found((1, N_, a_s, n_, a_w), "student", lambda: probes.student(teacher, a_w, N_, a_s)),  # noqa: B023
+            found(
+                (1, N_, a_s, n_, a_w),
+                "student",
+                lambda: probes.student(teacher, a_w, N_, a_s),  # noqa: B023
+                lambda: probes.taught_1(teacher),  # noqa: B023
+            ),
             found((2, n_, a_b), "baseline", lambda: probes.single("strong", n_, a_b)),  # noqa: B023
             found((2, n_ + N_, a_c), "ceiling", lambda: probes.single("strong", n_ + N_, a_c)),  # noqa: B023
         )
@@ -299,11 +337,24 @@ def best_ridges(probes: Probes, n: float, N: float, expect: Expect | None = None
     Ridges
         Numbers.
 
+    Raises
+    ------
+    ValueError
+        If a size is no positive integer, the target has another variance than the labels' law says,
+        or the loss is the squared one: that has `theory.ridge.best_ridges`.
+
     Notes
     -----
     Teacher, baseline and ceiling have the ridge of their least cross-entropy; the student has that
     of its least cross-entropy to pseudo-labels, since it sees no others.
     """
+    n, N = count(n, "n"), count(N, "N")
+    check_target(probes.directions, probes.labels)
+    if probes.loss != "cross-entropy":
+        raise ValueError(
+            f"best_ridges are those of the cross-entropy, got loss {probes.loss!r}: take "
+            "theory.ridge.best_ridges."
+        )
     alpha_w = best_ridge(probes, "weak", n, expect)
     each = (
         alpha_w,
