@@ -112,6 +112,42 @@ def test_verification_is_shown_beside_the_prediction(w2s, pair):
     assert {row["quantity"] for row in checked} >= {"student", "pgr", "opr"}
 
 
+def test_classes_have_accuracies_of_either_loss(w2s, pair):
+    sizes = "--n", 100, "--N", 1000
+    code, out, _ = diagnose(w2s, "weak.npy", "strong.npy", "mood.csv", *sizes)
+    assert code == 0
+    assert "Accuracy at N = 1,000, % (least squares)" in out
+    code, out, _ = diagnose(
+        w2s, "weak.npy", "strong.npy", "mood.csv", *sizes, "--loss", "cross-entropy", "--out", "r"
+    )
+    assert code == 0
+    assert "Accuracy at N = 1,000, % (logistic probes)" in out
+    assert strict(pair / "r/diagnosis.json")["classification"]["loss"] == "cross-entropy"
+    code, out, _ = w2s(
+        "rank", "--weak", "weak.npy", "--weak", "other.npy", "--strong", "strong.npy",
+        "--labels", "mood.csv", "--n", "100", "--N", "1000", "--by", "accuracy",
+    )  # fmt: skip
+    assert code == 0
+    assert "by the student's share of wrong answers" in out
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "message"),
+    [
+        ("labels.npy", ["--loss", "cross-entropy"], "The cross-entropy is for classes"),
+        ("mood.csv", ["--loss", "hinge"], 'loss must be "squared" or "cross-entropy"'),
+        ("mood.csv", ["--loss", "cross-entropy", "--as-given"], "have an intercept"),
+    ],
+)
+def test_a_loss_that_does_not_fit_is_one_sentence(w2s, pair, labels, options, message):
+    code, out, err = diagnose(
+        w2s, "weak.npy", "strong.npy", labels, "--n", 100, "--N", 1000, *options
+    )
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
 def test_ranking_from_files(w2s, pair):
     code, out, err = w2s(
         "rank", "--weak", "weak.npy", "--weak", "other.npy", "--strong", "both.npz::large",

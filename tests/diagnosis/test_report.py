@@ -18,6 +18,7 @@ from w2s_utils.diagnosis import (
     tables,
     verify,
 )
+from w2s_utils.metrics import MODELS
 
 HOSTILE = "<script>document.title='owned'</script>\"'&$\\frac${x}.npy"
 
@@ -40,6 +41,39 @@ def checked(arrays):
 def ranking(arrays):
     weak, strong, y = arrays
     return rank_teachers({HOSTILE: weak, "half": weak[:, :4]}, strong, y, n=60, N=200)
+
+
+@pytest.fixture(scope="module")
+def of_classes(arrays):
+    weak, strong, y = arrays
+    labels = np.where(y > 0.5, "good", "bad")
+    sizes = {"n": [60, 200], "N": [100, 300]}
+    found = {}
+    for loss in ("squared", "cross-entropy"):
+        d = diagnose(weak, strong, labels, **sizes, loss=loss)
+        found[loss] = Report(d, verify(d, weak, strong, labels, trials=3))
+    return found
+
+
+def test_reports_of_classes_show_accuracies_and_fit_a_terminal(of_classes):
+    for loss, report in of_classes.items():
+        d, text = report.diagnosis, report.text
+        assert [line for line in text.splitlines() if len(line) > 80] == []
+        row = next(line for line in text.splitlines() if re.match(r" +200 +\d\d\.\d ± ", line))
+        shown = [100 * d.accuracy[model].value[1, -1] for model in MODELS]
+        assert numbers(row)[::2] == pytest.approx(shown, abs=0.051)
+        assert ("Cross-entropy" in text) == (loss == "cross-entropy")
+        assert "In accuracy the student" in text
+        models = [line.split()[2] for line in text.splitlines() if re.match(r" +60 +100 +\w", line)]
+        assert models[-4:] == ["teacher", "student", "baseline", "ceiling"]
+        found = json.loads(report.json, parse_constant=pytest.fail)["classification"]
+        assert found["loss"] == loss
+        assert len(found["predictions"]) == 4
+        last = found["predictions"][-1]
+        for model in MODELS:
+            assert last[model] == d.accuracy[model].value[-1, -1]
+            assert last[f"{model}_low"] <= last[model] <= last[f"{model}_high"]
+            assert (f"cross_entropy_{model}" in last) == (loss == "cross-entropy")
 
 
 def numbers(text):
@@ -126,17 +160,18 @@ def test_a_notebook_shows_the_verdict_and_the_risks(checked):
         assert not re.search("<html|<style|<script|<svg", shown)
 
 
-def pages(checked, ranking):
+def pages(checked, ranking, of_classes):
     d, check = checked
     return {
+        "classes": replace(of_classes["cross-entropy"], teacher="w", student=HOSTILE).html,
         "plain": Report(d, teacher=HOSTILE, student="s").html,
         "verified": Report(d, check, teacher="w", student=HOSTILE).html,
         "ranking": RankingReport(ranking, student=HOSTILE).html,
     }
 
 
-def test_pages_refer_to_nothing_outside_and_hold_no_scripts(checked, ranking):
-    for html in pages(checked, ranking).values():
+def test_pages_refer_to_nothing_outside_and_hold_no_scripts(checked, ranking, of_classes):
+    for html in pages(checked, ranking, of_classes).values():
         assert not re.search(
             r"https?:|@import|<script|<link(?! rel=\"icon\" href=\"data:,\")", html
         )
@@ -154,7 +189,7 @@ def test_the_same_diagnosis_gives_the_same_page(checked):
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_open_offline_without_a_complaint(
-    checked, ranking, chromium, tmp_path, width, scheme
+    checked, ranking, of_classes, chromium, tmp_path, width, scheme
 ):
     context = chromium.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
@@ -164,7 +199,7 @@ def test_pages_open_offline_without_a_complaint(
     sheet.on("console", lambda message: problems.append(message.text))
     sheet.on("pageerror", lambda error: problems.append(str(error)))
     sheet.on("request", lambda request: asked.append(request.url))
-    for name, html in pages(checked, ranking).items():
+    for name, html in pages(checked, ranking, of_classes).items():
         file = tmp_path / f"{name}.html"
         file.write_text(html)
         asked.clear()

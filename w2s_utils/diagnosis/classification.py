@@ -34,13 +34,13 @@ _WEIGHTS = np.exp(-(_NODES**2) / 2) / np.exp(-(_NODES**2) / 2).sum()
 class ErrorRates(Predicted):
     """Shares of wrong answers."""
 
-    measure = "share of wrong answers"
+    measure, many = "share of wrong answers", "shares of wrong answers"
 
 
 class CrossEntropies(Predicted):
     """Expected cross-entropies in nats."""
 
-    measure = "cross-entropy"
+    measure, many = "cross-entropy", "cross-entropies"
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,10 +87,11 @@ def predictions(f: Predicted, check: pd.DataFrame | None, j: int, i: int) -> lis
         shown = against.format(view)
         risks, gains = _known(f, view, [MODELS]), _known(f, view, [("pgr",), ("opr",)])
         if risks:
-            told = f"Expected {f.measure} {shown}, with 90 % bands."
+            told = f"Expected {f.many} {shown}, with 90 % bands."
             found.append(draw(f, view, risks, told))
         if gains:
-            found.append(draw(f, view, gains, _gains(gains, shown)))
+            where = shown if f.many == "risks" else f"in {f.many} {shown}"
+            found.append(draw(f, view, gains, _gains(gains, where)))
     return found + (_parts(f, views) if isinstance(f, Forecast) else [])
 
 

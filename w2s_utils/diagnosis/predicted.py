@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ class Predicted:
         The numbers that all others follow from, for paired comparisons.
     """
 
+    many: ClassVar[str] = "risks"
     n: NDArray[np.int64]
     N: NDArray[np.int64]
     prediction: Prediction

@@ -31,8 +31,6 @@ class Ranking:
     ----------
     kind : {"teacher", "pool"}
         What is ranked.
-    by : {"risk", "accuracy", "cross-entropy"}
-        Of the student, by what.
     n, N : int
         Labels and pseudo-labels that the order holds for.
     table : DataFrame
@@ -45,15 +43,17 @@ class Ranking:
         (two-sided) 90 % band of the difference of their students' risks contains zero.
     diagnoses : dict of Diagnosis or ShiftDiagnosis
         Of each, in the order of the table.
+    by : {"risk", "accuracy", "cross-entropy"}
+        What of the student they are ordered by.
     """
 
     kind: Literal["teacher", "pool"]
-    by: Literal["risk", "accuracy", "cross-entropy"]
     n: int
     N: int
     table: pd.DataFrame
     ties: tuple[tuple[str, str], ...]
     diagnoses: dict[str, Diagnosis | ShiftDiagnosis]
+    by: Literal["risk", "accuracy", "cross-entropy"] = "risk"
 
     @property
     def best(self) -> Diagnosis | ShiftDiagnosis:
@@ -259,4 +259,4 @@ def _ranked(
             measured |= {"d_w": paper.d_w, "d_sw": paper.correlation.estimate}
         rows.append(measured | dict(bands) | {"probability": probability})
     every = {name: found[name] for name in order}
-    return Ranking(kind, by, n, N, pd.DataFrame(rows), tuple(ties), every)
+    return Ranking(kind, n, N, pd.DataFrame(rows), tuple(ties), every, by)
