@@ -20,6 +20,9 @@ from w2s_utils._validate import Array
 
 FAR = 60.0  # logarithms beyond which a number counts as infinite
 CLOSE = 1e-10  # residual of a solution
+_ROUNDED = 1e-13
+_LITTLE = 1e-4  # share of a score's power beside its slopes
+_CLOSE_TO_LITTLE = 1e-6  # residual that rounding can leave there, mostly of the logarithm
 _NEWTON, _HALVINGS, _AVERAGED = 40, 12, 8
 _LEAST_STEP = 0.02  # of the logarithm of the ridges, from one solution to the next
 
@@ -217,6 +220,13 @@ class _Problem:
     loss: Loss
     intercept: bool
 
+    def __post_init__(self) -> None:
+        """Covariances of the inputs and of what they do not see with the latents."""
+        self.covariances = self.powers / self.spectrum
+        unseen = np.eye(len(self.powers)) - self.covariances.sum(axis=-1)
+        values, vectors = np.linalg.eigh(unseen)
+        self.unseen = vectors * np.where(values > _ROUNDED, values, 0) @ vectors.T
+
     def start(self) -> Array:
         """Some averaged steps from a fit that knows nothing."""
         response = self.spectrum.sum() / self.m / (self.penalties.max() + self.spectrum.mean() / 5)
@@ -232,7 +242,7 @@ class _Problem:
     def fit(self, x: Array) -> Fit:
         return self.after(x)[1]
 
-    def after(self, x: Array) -> tuple[Array, Fit]:
+    def after(self, x: Array, little: bool = False) -> tuple[Array, Fit]:
         """State that follows from a state, and the fit that has it."""
         response, variance = np.exp(np.clip(x[:2], -FAR, FAR))
         slopes, offset = x[2:-1], x[-1]
@@ -244,14 +254,18 @@ class _Problem:
         pull = seen.latents @ pulled + curvature * slopes
         factors = 1 / (self.penalties + curvature * self.spectrum)
         kept = self.spectrum * factors
-        power = pull @ (self.powers @ (kept * factors)) @ pull + noise * (kept @ kept)
         new_slopes = (self.powers @ factors) @ pull
-        # The whole power is matched: slopes that are too large must not make the rest negative.
-        whole = slopes @ slopes + variance
+        # The whole power is matched, which converges from afar, or where little is left beside the
+        # slopes (of a student that can match soft labels) the rest: a sum of squares, the latents'
+        # parts that no feature sees among them, and no difference of nearly equal powers.
+        beside = np.outer(pull, kept) - new_slopes[:, None]
+        rest = np.einsum("ki,kli,li->", beside, self.covariances, beside)
+        rest += new_slopes @ self.unseen @ new_slopes + noise * (kept @ kept)
+        squares, whole = new_slopes @ new_slopes, slopes @ slopes + variance
         after = np.array(
             [
                 np.log(kept.sum() / self.m),
-                x[1] + np.log(power / whole),
+                np.log(rest) if little else x[1] + np.log((rest + squares) / whole),
                 *new_slopes,
                 offset + pulled.sum() / curvature if self.intercept else 0.0,
             ]
@@ -262,10 +276,18 @@ class _Problem:
         return after, made
 
     def solve(self, x: Array) -> Array | None:
+        """Solution near a state, by the residual that determines it well."""
+        at_start = _little_spread(x)
+        found = self._newton(x, at_start)
+        if found is None or at_start == _little_spread(found):
+            return found
+        return self._newton(found, not at_start)
+
+    def _newton(self, x: Array, little: bool) -> Array | None:
         """Newton's method with differences for derivatives, and steps that are halved if needed."""
 
         def gap(x: Array) -> Array:
-            return self.after(x)[0] - x
+            return self.after(x, little)[0] - x
 
         value = gap(x)
         for _ in range(_NEWTON):
@@ -285,6 +307,11 @@ class _Problem:
                 if np.abs(new).max() < size:
                     break
             else:
-                return None
+                return x if little and size < _CLOSE_TO_LITTLE else None
             x, value = x + length * step, new
         return None
+
+
+def _little_spread(x: Array) -> bool:
+    slopes = x[2:-1]
+    return bool(np.exp(x[1]) < _LITTLE * (slopes @ slopes))

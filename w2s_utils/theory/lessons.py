@@ -10,6 +10,7 @@ from w2s_utils.theory.classes import NODES, WEIGHTS, Labels, Score, density, see
 from w2s_utils.theory.fixed_point import Lessons, Loss, Teach
 
 _TINY = np.finfo(float).tiny
+_LEAST = np.sqrt(_TINY)
 _LIGHT = 1e-13  # weight of a pair of nodes that nobody would miss
 
 
@@ -47,7 +48,7 @@ def soft(labels: Labels, teacher: Score, scale: float = 1.0) -> Teach:
             told, own = _of_component(teacher, slopes, mean, variance)
             size = np.hypot(*told)
             along = own @ told / size
-            rest = np.sqrt(max(float(own @ own + spread**2 - along**2), _TINY))
+            rest = np.sqrt(max(_across(own, told) ** 2 / size**2 + spread**2, _TINY))
             first, second = NODES[:, None], NODES
             weight = share * np.outer(WEIGHTS, WEIGHTS)
             kept = weight > _LIGHT
@@ -78,7 +79,7 @@ def hard(labels: Labels, teacher: Score, loss: Loss) -> Teach:
             middle, scales = np.array([mean, 0.0]), np.array([np.sqrt(variance), 1.0])
             on_own = own / size
             along = on_own @ told
-            rest = np.sqrt(max(float(told @ told - along**2), _TINY))
+            rest = max(np.hypot(_across(own, told), np.hypot(*told) * spread) / size, _LEAST)
             answer = (teacher.offset + teacher.slope * mean + along * NODES) / rest
             jump = density(answer)
             score = offset + slopes[0] * mean + size * NODES
@@ -103,6 +104,11 @@ def _of_component(
     root = np.sqrt(variance)
     told = np.array([teacher.slope * root, teacher.spread])
     return told, np.array([slopes[0] * root, slopes[1]])
+
+
+def _across(one: Array, other: Array) -> float:
+    """Area between them: no difference of nearly equal squares where they are nearly parallel."""
+    return float(one[0] * other[1] - one[1] * other[0])
 
 
 def _joined(parts: list[tuple[Array, Array, Array, Array]]) -> Lessons:
