@@ -144,10 +144,13 @@ def least_squares_scores(
     give the power of a score; the spread is what its slope leaves of it.
     """
     regression, n, N = as_regression(directions, labels), np.asarray(n), np.asarray(N)
+    mean = 2 * share_of_1(labels) - 1
+    if not intercept:  # the labels' mean is noise then
+        regression = replace(regression, noise_variance=regression.noise_variance + mean**2)
+        mean = 0.0
     free = n - intercept, N - intercept
     risks = ridge.risks_at_ridges(regression, *free, ridges)
     with_target = agreements(regression, *free, ridges)
-    mean = 2 * share_of_1(labels) - 1 if intercept else 0.0
     power, to_latent = _power(regression), linear_share(labels) * np.sqrt(labels.power)
     of_intercept = (0.0,) * 4
     if intercept:
