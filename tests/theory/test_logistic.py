@@ -15,13 +15,12 @@ from w2s_utils.theory import ridge
 from w2s_utils.theory.classes import (
     Classes,
     Logistic,
-    Scores,
     Sign,
     accuracy,
     cross_entropy,
     separable_from,
 )
-from w2s_utils.theory.fixed_point import CLOSE, CrossEntropy, SquaredLoss
+from w2s_utils.theory.fixed_point import CrossEntropy, SquaredLoss
 from w2s_utils.theory.logistic import Probes, best_ridges, expected_scores, score
 
 PARTS = ("offset", "slope", "spread")
@@ -144,7 +143,7 @@ def test_temperature_against_simulation():
 def test_the_error_falls_as_dimensions_grow():
     """As 1/D; of the baseline's loss where labels are separable, which is the largest error."""
     labels, off = Logistic(6.0), []
-    for D, trials in ((20, 600), (40, 400), (80, 200)):
+    for D, trials in ((20, 400), (40, 300), (80, 150)):
         probes = Probes(directions_of(labels, D=D, widths=(0.5, 0.4)), labels)
         expected, found = measured(probes, D, D, 3e-4, 3e-4, trials, 3)
         of_theory = float(cross_entropy(labels, expected.baseline))
@@ -174,8 +173,8 @@ def test_the_prox_solves_its_equation(V, omega, told):
 
     u = brentq(gap, omega - V * q - 1, omega + V * p + 1, xtol=1e-13, rtol=1e-15)
     expected = p * expit(-u) - q * expit(u)
-    # The residual is as well determined as the score is.
-    assert f[0] == pytest.approx(expected, rel=1e-7, abs=1e-9 * (1 + abs(u)) / (1 + V))
+    # The residual is as well determined as the probability is.
+    assert f[0] == pytest.approx(expected, rel=1e-7, abs=1e-9 * (1 + abs(u)) / (1 + V) + 1e-15)
     curvature = expit(u) * expit(-u)
     assert slope[0] == pytest.approx(curvature / (1 + V * curvature), rel=1e-6, abs=1e-300)
 
@@ -193,7 +192,7 @@ def naive_prox(omega, told, V):
     """By bisection."""
     p = expit(told)
     low, high = omega - V - 1, omega + V + 1
-    for _ in range(60):
+    for _ in range(45):
         u = (low + high) / 2
         above = u > omega + V * (p - expit(u))
         low, high = np.where(above, low, u), np.where(above, u, high)
@@ -202,13 +201,13 @@ def naive_prox(omega, told, V):
 
 def naive_single(directions, labels, features, m, alpha):
     """Slope, spread and offset of a probe on drawn labels, as chapter 16 writes them; damped."""
-    t, zeta = np.meshgrid(np.linspace(-7, 7, 121), np.linspace(-7, 7, 121), indexing="ij")
+    t, zeta = np.meshgrid(np.linspace(-6, 6, 61), np.linspace(-6, 6, 61), indexing="ij")
     weight = np.exp(-(t**2 + zeta**2) / 2)
     weight /= weight.sum()
     chance = expit(labels.offset + np.sqrt(labels.power) * t)
     e, c = features.spectrum, features.target / np.sqrt(labels.power)
     V, q, slope, offset = e.sum() / m, 0.1, 0.0, 0.0
-    for _ in range(150):
+    for _ in range(120):
         omega = offset + slope * t + np.sqrt(q) * zeta
         (f_1, s_1), (f_0, s_0) = (naive_prox(omega, y, V) for y in (np.inf, -np.inf))
         mean_f = np.sum(weight * (chance * f_1 + (1 - chance) * f_0))
@@ -238,7 +237,7 @@ def naive_student(directions, labels, teacher, student_of, N, alpha, alpha_w):
     # Covariances of the strong directions with the teacher's score beside its slope on t.
     covariance = (directions.cross @ mean_w - g * c) / s
     variance = directions.cross**2 @ var_w / s**2
-    z, weights = np.polynomial.hermite_e.hermegauss(24)
+    z, weights = np.polynomial.hermite_e.hermegauss(18)
     weights /= weights.sum()
     t, v, zeta = (x.ravel() for x in np.meshgrid(z, z, z, indexing="ij"))
     weight = np.prod(np.meshgrid(weights, weights, weights, indexing="ij"), axis=0).ravel()
@@ -290,22 +289,26 @@ def test_against_a_naive_transcription():
 @pytest.mark.parametrize("pseudo_labels", ["soft", "hard"])
 @pytest.mark.parametrize("labels", [*LAWS, Sign(1.0)], ids=repr)
 def test_every_ridge_has_its_solution_and_neighbours_are_near(labels, n, pseudo_labels):
-    """Ridges from 1e-8 to 1; 50 and 40 features, so that 20 labels are separable."""
+    """Ridges from 1e-8 to 10; 50 and 40 features, so that 20 labels are separable."""
     probes = Probes(directions_of(labels, D=200), labels, pseudo_labels=pseudo_labels)
-    alphas = np.geomspace(1e-8, 0.1, 36)
+    alphas = np.geomspace(1e-8, 10, 19) if pseudo_labels == "soft" else np.geomspace(1e-8, 0.1, 15)
     teacher = probes.single("weak", n, 0.01)
     losses = []
-    for fitted in (
-        lambda alpha, near=None: probes.single("weak", n, alpha, near),
-        lambda alpha, near=None: probes.student(teacher, 0.01, n, alpha, near),
-    ):
+
+    def student(alpha, near=None):
+        return probes.student(teacher, 0.01, n, alpha, near)
+
+    def single(alpha, near=None):
+        return probes.single("weak", n, alpha, near)
+
+    for fitted in (student, single)[: 1 + (pseudo_labels == "hard")]:
         fits = [fitted(alpha) for alpha in alphas]
         assert None not in fits
         states = np.array([one.state for one in fits])
         jumps = np.abs(np.diff(np.log([one.spread for one in fits])))
-        assert jumps.max() < 0.8  # the weights grow no faster than 1/sqrt(ridge)
-        assert np.abs(np.diff(jumps)).max() < 0.15
-        for i in (3, 15, 28):
+        assert jumps.max() < 1.2  # the weights grow no faster than 1/ridge
+        assert np.abs(np.diff(jumps)).max() < 0.35
+        for i in (2, 12):
             near = fitted(alphas[i], fits[i + 1])
             np.testing.assert_allclose(near.state, states[i], rtol=1e-6, atol=1e-7)
         losses.append([one.noise for one in fits])
@@ -380,7 +383,7 @@ def test_the_units_of_a_sign_target_do_not_matter():
         features_of(expected_scores(Probes(directions_of(law, D=60), law), 40, 50, 0.1, 0.02))
         for law in (Sign(1.0, 0.1), Sign(7.0, 0.1))
     ]
-    np.testing.assert_allclose(*found, rtol=1e-8)
+    np.testing.assert_allclose(*found, rtol=1e-8, atol=1e-9)
 
 
 def test_temperature_one_is_none_and_a_hot_teacher_says_little():
@@ -430,7 +433,7 @@ def test_degenerate_shapes(labels, name):
     directions = scaled(pair.along(np.ones(pair.d_w), np.ones(pair.d_s)), power)
     for pseudo_labels in ("soft", "hard"):
         probes = Probes(directions, labels, pseudo_labels=pseudo_labels)
-        for n, N in ((3, 2), (500, 1000)):
+        for n, N in ((3, 10), (500, 1000)):
             found = features_of(expected_scores(probes, n, N, 0.05, 0.05))
             assert np.isfinite(found).all()
             assert (found[:, 2] > 0).all()
@@ -438,9 +441,12 @@ def test_degenerate_shapes(labels, name):
             # What such a teacher says is noise to its student, who sees another part of inputs.
             assert abs(found[1, 1]) < 1e-8
         if name == "equal" and pseudo_labels == "soft":
-            # Soft labels of a model of the same form: the student is its teacher, but for the ridge.
-            near = expected_scores(probes, 500, 100000, 0.05, 1e-7)
-            np.testing.assert_allclose(*features_of(near)[:2], rtol=1e-3)
+            # Its soft labels can be matched: the student is its teacher, but for the ridge.
+            near = expected_scores(probes, 500, 1000, 0.05, 1e-5)
+            np.testing.assert_allclose(*features_of(near)[:2], rtol=1e-3, atol=1e-9)
+            teacher = probes.single("weak", 500, 0.05)
+            spreads = [probes.student(teacher, 0.05, 1000, alpha).spread for alpha in (1e-6, 1e-5)]
+            assert spreads[1] / spreads[0] == pytest.approx(10, rel=1e-3)  # it is linear there
 
 
 def test_a_target_that_the_features_do_not_see():
@@ -549,7 +555,7 @@ def test_pseudo_labels_of_one_class_are_said_to_be_the_reason():
     labels = Classes(0.1)
     probes = Probes(directions_of(labels, D=40), labels, pseudo_labels="hard")
     assert probes.student(probes.single("weak", 100, 5.0), 5.0, 200, 0.1) is None
-    with pytest.raises(ValueError, match="student was found .* all of one class, .* are expected"):
+    with pytest.raises(ValueError, match=r"student was found .* all of one class, .* are expected"):
         expected_scores(probes, 100, 200, 5.0, 0.1)
     expected_scores(replace(probes, pseudo_labels="soft"), 100, 200, 5.0, 0.1)
 
@@ -562,7 +568,7 @@ def test_a_target_of_another_variance_is_refused(labels):
         lambda: expected_scores(probes, 30, 40, 0.1, 0.1),
         lambda: best_ridges(probes, 3, 4),
     ):
-        with pytest.raises(ValueError, match="labels.power must be the variance of the target"):
+        with pytest.raises(ValueError, match=r"labels.power must be the variance of the target"):
             call()
 
 

@@ -251,7 +251,12 @@ def expected_scores(
     alpha_b, alpha_c = (alpha_s if alpha is None else alpha for alpha in (alpha_b, alpha_c))
     sizes = sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero")
     named = {"alpha_w": alpha_w, "alpha_s": alpha_s, "alpha_b": alpha_b, "alpha_c": alpha_c}
-    every = np.broadcast_arrays(*sizes, *(ridges(alpha, name) for name, alpha in named.items()))
+    given = *sizes, *(ridges(alpha, name) for name, alpha in named.items())
+    try:
+        every = np.broadcast_arrays(*given)
+    except ValueError:
+        shapes = ", ".join(str(one.shape) for one in given)
+        raise ValueError(f"n, N and the ridges must broadcast, got shapes {shapes}.") from None
     shape = every[0].shape
     known: dict[tuple[float, ...], Fit] = {}
 
