@@ -16,7 +16,11 @@ from w2s_utils.diagnosis import diagnose
 from w2s_utils.directions import EQUAL
 from w2s_utils.pair import GaussianPair, ShiftedPair
 from w2s_utils.splits import Splits
+from w2s_utils.theory.classes import Logistic
 from w2s_utils.theory.fits import fit_features
+from w2s_utils.theory.fixed_point import CrossEntropy
+from w2s_utils.theory.lessons import drawn
+from w2s_utils.theory.logistic import Probes
 from w2s_utils.theory.ridge import Ridges
 
 ROOMS = ("diagnosis", "measure", "metrics", "pair", "probes", "shifted", "simulation", "softmax",
@@ -33,6 +37,7 @@ SHIFTED = ShiftedPair(
 SPECTRUM = np.array([4.0, 2.0, 1.0, 0.5])
 SIZES = {"n": [20, 40], "N": [60, 120], "energy": 1.0}
 WEAK = PAIR.along(SPECTRUM, SPECTRUM).weak
+LABELS = Logistic(power=6.0)
 ONE_HOT = np.eye(2)[(Y > 0).astype(int)]
 
 GIVEN = {
@@ -68,6 +73,16 @@ SPECIAL = {
     "diagnosis.diagnose_shift.diagnose_shift": {"groups": np.repeat([0, 1], 100)},
     "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60, "unlabelled": None, "test": None},
     "diagnosis.ranking.rank_pools": {"n": 20, "N": 60},
+    "theory.accuracy.least_squares_scores": {"labels": LABELS},
+    "theory.fixed_point.fit": {
+        "penalties": np.full(4, 0.1),
+        "m": 40.0,
+        "powers": (SPECTRUM * WEAK.target**2 / 6)[None, None],
+        "teach": drawn(LABELS, CrossEntropy()),
+        "loss": CrossEntropy(),
+        "intercept": False,
+    },
+    "theory.logistic.expected_scores": {"probes": Probes(GIVEN["directions"], LABELS)},
     "theory.ridge.joint_ridges": {"n": 40, "N": 60},
     "theory.selection.most_confident": {
         "moments": np.stack([np.eye(2), np.diag([4.0, 1.0])]),

@@ -18,6 +18,10 @@ from w2s_utils.simulation import inputs
 from w2s_utils.softmax import class_probabilities, fit_softmax
 from w2s_utils.splits import Splits
 from w2s_utils.theory import exact, phases
+from w2s_utils.theory.accuracy import least_squares_scores
+from w2s_utils.theory.classes import Sign
+from w2s_utils.theory.logistic import Probes, expected_scores
+from w2s_utils.theory.ridge import Ridges
 
 few = settings(max_examples=20, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -88,6 +92,10 @@ def test_softmax_under_order_rotation_and_repetition(seed):
     np.testing.assert_allclose(
         fit_softmax(np.vstack([X, X]), np.vstack([Y, Y]), 0.01), W, atol=1e-7
     )
+    W = fit_softmax(X, Y, 0.01, intercept=True)
+    moved = fit_softmax(X[::-1] @ R + rng.standard_normal(4), Y[::-1], 0.01, intercept=True)
+    np.testing.assert_allclose(moved[:-1], R.T @ W[:-1], atol=1e-7)
+    W = W[:-1]
     shifted = W + rng.standard_normal((4, 1))
     np.testing.assert_allclose(class_probabilities(X, shifted), class_probabilities(X, W))
 
@@ -154,6 +162,29 @@ def test_theory_and_samplers_under_rotation_and_sign(seed):
     assert abs(one.mean() - two.mean()) < 5 * np.hypot(one.std(), two.std()) / 20
     one, two = (simulation.simulate_teacher_student(p, 30, 40, 400, 0)[0] for p in (pair, other))
     assert abs(one.mean() - two.mean()) < 5 * np.hypot(one.std(), two.std()) / 20
+
+
+@few
+@given(seeds, st.floats(1e-3, 1e3))
+def test_scores_of_two_classes_under_the_target_and_its_units(seed, unit):
+    """Signs have no units; the same pair in other coordinates has the same scores."""
+    rng = np.random.default_rng(seed)
+    pair = pair_of(rng)
+    power = float(pair.target @ pair.target)
+    rotated = rotation(9, rng)
+    other = GaussianPair(
+        rotated @ pair.weak_basis,
+        rotated @ pair.strong_basis,
+        -unit * rotated @ pair.target,
+        pair.noise_variance,
+    )
+    found = []
+    for one, size in ((pair, power), (other, unit**2 * power)):
+        directions, labels = one.along(np.ones(4), np.ones(3)), Sign(size, 0.1)
+        scores = expected_scores(Probes(directions, labels), 30, 40, 0.1, 0.2)
+        least_squares = least_squares_scores(directions, labels, 30, 40, Ridges(*np.full(4, 0.1)))
+        found.append([[one.slope, one.spread] for one in (*scores, *least_squares)])
+    np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-9)
 
 
 @few

@@ -58,7 +58,7 @@ def test_hessian_is_the_derivative_of_the_gradient(K):
         W = flat.reshape(V.shape) @ Q.T
         return (naive_gradient(W.ravel(), X, Y, 0.1).reshape(W.shape) @ Q).ravel()
 
-    H = probes._hessian(X, softmax(X @ V @ Q.T, axis=1), Q, 0.1)
+    H = probes._hessian(X, softmax(X @ V @ Q.T, axis=1), Q, np.full(X.shape[1], 0.1))
     step = 1e-5 * np.eye(V.size)
     differences = [gradient(V.ravel() + e) - gradient(V.ravel() - e) for e in step]
     np.testing.assert_allclose(H, np.array(differences) / 2e-5, atol=1e-8)
@@ -144,6 +144,57 @@ def test_hopeless_conditioning_is_said():
     X = 1e9 * np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]])
     with pytest.raises(ValueError, match="X is too ill-conditioned for so small a ridge"):
         fit_softmax(X, np.eye(2)[[0, 1, 1]], 1e-10)
+
+
+@pytest.mark.parametrize("K", [2, 4])
+def test_the_gradient_of_a_fit_with_an_intercept_vanishes(K):
+    """Its own entry has no penalty: the mean probabilities are those of the labels."""
+    X, Y = problem(11, K=K)
+    W = fit_softmax(X, Y, 0.1, intercept=True)
+    assert W.shape == (X.shape[1] + 1, K)
+    np.testing.assert_allclose(W.sum(axis=1), 0, atol=1e-12)
+    P = class_probabilities(X, W)
+    np.testing.assert_allclose(P, softmax(X @ W[:-1] + W[-1], axis=1), rtol=1e-12)
+    np.testing.assert_allclose(P.mean(axis=0), Y.mean(axis=0), atol=1e-9)
+    assert np.abs(X.T @ (P - Y) / len(X) + 0.2 * W[:-1]).max() < 1e-9
+
+
+def test_with_an_intercept_a_shift_of_the_features_changes_no_probability():
+    X, Y = problem(12)
+    shift = np.array([100.0, 0.0, -3.0])
+    one, two = (
+        class_probabilities(Z, fit_softmax(Z, Y, 0.1, intercept=True)) for Z in (X, X + shift)
+    )
+    np.testing.assert_allclose(two, one, atol=1e-8)
+    plain = [class_probabilities(Z, fit_softmax(Z, Y, 0.1)) for Z in (X, X + shift)]
+    assert np.abs(plain[1] - plain[0]).max() > 0.01
+
+
+def test_an_intercept_is_a_very_long_constant_column():
+    X, Y = problem(13)
+    W = fit_softmax(X, Y, 0.1, intercept=True)
+    long = fit_softmax(np.column_stack([X, np.full(len(X), 1e4)]), Y, 0.1)
+    np.testing.assert_allclose(long * [[1], [1], [1], [1e4]], W, atol=1e-6)
+
+
+def test_a_large_ridge_leaves_the_shares_of_the_classes():
+    X, Y = problem(14)
+    P = class_probabilities(X, fit_softmax(X, Y, 1e9, intercept=True))
+    np.testing.assert_allclose(P, np.tile(Y.mean(axis=0), (len(X), 1)), atol=1e-6)
+
+
+def test_separable_data_have_a_finite_fit_with_an_intercept():
+    x, Y = np.array([[1.0], [2.0], [4.0], [5.0]]), np.eye(2)[[0, 0, 1, 1]]
+    W = fit_softmax(x, Y, 1e-6, intercept=True)
+    odds = W[:, 1] - W[:, 0]
+    assert -odds[1] / odds[0] == pytest.approx(3.0)  # in the middle
+    assert (class_probabilities(x, W).argmax(axis=1) == [0, 0, 1, 1]).all()
+
+
+def test_an_intercept_needs_a_label_of_each_class():
+    with pytest.raises(ValueError, match="labels must hold each class for a fit with an intercept"):
+        fit_softmax([[1.0], [2.0]], [[0.0, 1.0], [0.0, 1.0]], 0.1, intercept=True)
+    assert np.isfinite(fit_softmax([[1.0], [2.0]], [[0.0, 1.0], [0.0, 1.0]], 0.1)).all()
 
 
 @pytest.mark.parametrize(
