@@ -319,7 +319,7 @@ def test_every_ridge_has_its_solution_and_neighbours_are_near(labels, n, pseudo_
 def test_a_large_ridge_leaves_the_intercept(labels):
     found = expected_scores(Probes(directions_of(labels), labels), 300, 300, 10.0, 10.0)
     for one in found:
-        assert one.spread < 0.3
+        assert one.spread < 0.4
     share = float(accuracy(labels, replace(found.ceiling, slope=0.0, spread=1e-9, offset=1.0)))
     for one in (found.weak, found.baseline, found.ceiling):
         assert one.offset == pytest.approx(np.log(share / (1 - share)), abs=0.1)
@@ -463,13 +463,13 @@ def test_a_target_that_the_features_do_not_see():
 
 @pytest.mark.parametrize("pseudo_labels", ["soft", "hard"])
 def test_best_ridges_are_the_least_of_a_scan(pseudo_labels):
-    """Within a step of the path, sqrt(10), of the minimum among ridges eight to a decade."""
+    """Within a step of the path, sqrt(10), of the minimum among ridges four to a decade."""
     labels, n, N = LOGISTIC, 80, 120
     probes = Probes(directions_of(labels, D=60), labels, pseudo_labels=pseudo_labels)
     best = best_ridges(probes, n, N)
 
     def least(side, losses):
-        scan = np.geomspace(1e-6, 10, 57) * getattr(probes.directions, side).spectrum.sum()
+        scan = np.geomspace(1e-6, 10, 29) * getattr(probes.directions, side).spectrum.sum()
         return scan[np.argmin([losses(alpha) for alpha in scan])]
 
     def of_labels(side, m):
@@ -496,7 +496,7 @@ def test_best_ridges_are_the_least_of_a_scan(pseudo_labels):
         least("strong", of_labels("strong", n + N)),
     )
     for found, expected in zip(best, scanned, strict=True):
-        assert abs(np.log10(found / expected)) < 0.3
+        assert abs(np.log10(found / expected)) < 0.4
 
 
 def test_best_ridges_take_the_value_that_they_are_told_to_expect():
