@@ -22,8 +22,9 @@ FAR = 60.0  # logarithms beyond which a number counts as infinite
 CLOSE = 1e-10  # residual of a solution
 _ROUNDED = 1e-13
 _LITTLE = 1e-4  # share of a score's power beside its slopes
-_CLOSE_TO_LITTLE = 1e-6  # residual that rounding can leave there, mostly of the logarithm
-_NEWTON, _HALVINGS, _AVERAGED = 40, 12, 8
+_ROUNDING, _LOG_ROUNDING = 1e-12, 1e-6  # residuals that rounding can leave there
+_FAST = 0.3  # of the residual before, for derivatives to be kept
+_NEWTON, _HALVINGS, _AVERAGED = 40, 12, 3
 _LEAST_STEP = 0.02  # of the logarithm of the ridges, from one solution to the next
 
 
@@ -284,31 +285,47 @@ class _Problem:
         return self._newton(found, not at_start)
 
     def _newton(self, x: Array, little: bool) -> Array | None:
-        """Newton's method with differences for derivatives, and steps that are halved if needed."""
+        """Newton's method with steps that are halved if needed.
+
+        Derivatives are differences; as long as the residual falls fast they are updated instead,
+        by Broyden's rule. Where little is left beside the slopes it depends on their last digits:
+        the steps go on until rounding stops them.
+        """
 
         def gap(x: Array) -> Array:
             return self.after(x, little)[0] - x
 
-        value = gap(x)
+        value, slopes = gap(x), None
         for _ in range(_NEWTON):
             size = np.abs(value).max()
             if not np.isfinite(size):
                 return None
-            if size < CLOSE:
+            if size < CLOSE and not little:
                 return x
-            moved = [(gap(x + 1e-6 * unit) - value) / 1e-6 for unit in np.eye(len(x))]
+            old = slopes is not None
+            if slopes is None:
+                moved = [(gap(x + 1e-6 * unit) - value) / 1e-6 for unit in np.eye(len(x))]
+                slopes = np.column_stack(moved)
             try:
-                step = np.linalg.solve(np.column_stack(moved), -value)
+                step = np.linalg.solve(slopes, -value)
             except np.linalg.LinAlgError:
                 return None
             step *= min(1, 3 / max(np.abs(step[:2]).max(), 1e-300))
-            for length in 0.5 ** np.arange(_HALVINGS):
+            for length in (1.0,) if old else 0.5 ** np.arange(_HALVINGS):
                 new = gap(x + length * step)
-                if np.abs(new).max() < size:
+                if np.abs(new).max() < (_FAST if old else 1) * size:
                     break
             else:
-                return x if little and size < _CLOSE_TO_LITTLE else None
-            x, value = x + length * step, new
+                if old:
+                    slopes = None
+                    continue
+                rounded = np.abs(np.delete(value, 1)).max() < _ROUNDING and size < _LOG_ROUNDING
+                return x if little and rounded else None
+            step = length * step
+            slopes = slopes + np.outer(new - value - slopes @ step, step) / (step @ step)
+            if little or np.abs(new).max() > _FAST * size:
+                slopes = None
+            x, value = x + step, new
         return None
 
 

@@ -36,7 +36,7 @@ def drawn(labels: Labels, loss: Loss) -> Teach:
     return teach
 
 
-def soft(labels: Labels, teacher: Score, scale: float = 1.0) -> Teach:
+def soft(labels: Labels, teacher: Score, scale: float) -> Teach:
     """A teacher's scores times a scale.
 
     The latents are that of the labels, and what else the teacher's score varies by.

@@ -184,9 +184,14 @@ class Probes:
 
     def _told(self, teacher: Fit, alpha_w: float) -> tuple[Array, Array]:
         """Strong directions' covariances with what a teacher's score has beside the latent."""
-        own, (slope,) = self.coefficients("weak", teacher, alpha_w), teacher.slopes
+        own, target = self.coefficients("weak", teacher, alpha_w), self._inputs["weak"].target
+        # The score's moments are those of the coefficients to the last digit, so that a student
+        # that sees all of them has nothing left.
+        slope = float(own.mean @ target)
+        beside = np.sum((own.mean - slope * target) ** 2 + own.variance)
+        power = beside + slope**2 * max(1 - float(target @ target), 0.0)
         mean = self._cross @ own.mean - slope * self._inputs["strong"].target
-        return mean / teacher.spread, self._cross**2 @ own.variance / teacher.spread**2
+        return mean / np.sqrt(power), self._cross**2 @ own.variance / power
 
     def _kept(self, side: Side, probe: Fit, alpha: float) -> Array:
         x = self._inputs[side]
