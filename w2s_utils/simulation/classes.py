@@ -31,6 +31,8 @@ def simulate_classes(
     loss: Literal["cross-entropy", "squared"] = "cross-entropy",
     pseudo_labels: Literal["soft", "hard"] = "soft",
     temperature: float = 1.0,
+    alpha_b: float | None = None,
+    alpha_c: float | None = None,
 ) -> Scores:
     r"""Draw training sets of two classes, fit the four models, and return the laws of their scores.
 
@@ -46,8 +48,9 @@ def simulate_classes(
         Number of training sets.
     seed : int or SeedSequence
         The same seed gives the same scores.
-    alpha_w, alpha_s : float
-        Ridge of the weak and of the strong models, as in `theory.logistic.expected_scores`.
+    alpha_w, alpha_s, alpha_b, alpha_c : float
+        Ridge of each model, as in `theory.logistic.expected_scores`; the last two are `alpha_s` by
+        default.
     loss, pseudo_labels, temperature
         As of `theory.logistic.Probes`; all models have an intercept.
 
@@ -66,6 +69,7 @@ def simulate_classes(
     Probes(directions, labels, loss, pseudo_labels, temperature)
     check_target(directions, labels)
     n, N, trials = count(n, "n"), count(N, "N"), count(trials, "trials")
+    alpha_b, alpha_c = (alpha_s if alpha is None else alpha for alpha in (alpha_b, alpha_c))
     d_w, d_s = (len(features.target) for features in (directions.weak, directions.strong))
     V, beta = directions.columns[:, :-1], directions.columns[:, -1]
     to_features = V * np.sqrt(np.r_[directions.weak.spectrum, directions.strong.spectrum])
@@ -106,8 +110,8 @@ def simulate_classes(
             models = (
                 (teacher, to_w),
                 (fit(S[n:], pseudo, alpha_s), to_s),
-                (fit(S[:n], told[:n], alpha_s), to_s),
-                (fit(S, told, alpha_s), to_s),
+                (fit(S[:n], told[:n], alpha_b), to_s),
+                (fit(S, told, alpha_c), to_s),
             )
             found.append([law(*model) for model in models])
             tell(1)

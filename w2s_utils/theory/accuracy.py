@@ -167,6 +167,31 @@ def least_squares_scores(
     return Scores(*found)
 
 
+def excess_risk(labels: Labels, score: Score) -> Array:
+    r"""Expected squared distance of a score from the part of the label that is linear in its target.
+
+    Parameters
+    ----------
+    labels : Labels
+    score : Score
+
+    Returns
+    -------
+    ndarray
+        Of the score's shape; of `Classes` the distance from the label itself.
+
+    Examples
+    --------
+    >>> from w2s_utils.theory.classes import Sign
+    >>> labels = Sign(power=1.0)  # of which the linear part is 0.798 f
+    >>> float(excess_risk(labels, Score(0.0, 0.0, 0.0)).round(3))
+    0.637
+    """
+    slope = linear_share(labels) * np.sqrt(labels.power)
+    off = np.asarray(score.offset) - (2 * share_of_1(labels) - 1), score.slope - slope
+    return np.asarray(off[0] ** 2 + off[1] ** 2 + np.square(score.spread))
+
+
 def _power(directions: Directions) -> float:
     """Variance of the target."""
     weak = directions.weak
