@@ -168,7 +168,7 @@ def least_squares_scores(
 
 
 def excess_risk(labels: Labels, score: Score) -> Array:
-    r"""Expected squared distance of a score from the part of the label that is linear in its target.
+    r"""Expected squared distance of a score from the label's linear part.
 
     Parameters
     ----------
