@@ -34,6 +34,8 @@ class ClassTest:
         self.grid, self.loss, self.origin = grid, loss, labels.origin
         self.at = np.searchsorted(searched.N, grid.N)
         self.means = np.broadcast_to(labels.origin, labels.columns).tolist()
+        self.rows = held_out_rows(moments)
+        self.common = common_rows(self.rows)
         self.whole, *halves = samples(moments, moments.every)
         if loss == "cross-entropy":
             wanted = [1] if labels.columns == 1 else range(labels.columns)
@@ -42,8 +44,6 @@ class ClassTest:
                 train(whole, parts, grid, float(np.mean(labels.values == k)))
                 for k, whole, *parts in zip(wanted, *of_samples, strict=True)
             ]
-        self.rows = held_out_rows(moments)
-        self.common = common_rows(self.rows)
         self.nearest: list[Ridges] | None = None
 
     def __call__(self, block: int, others: Sample, ridges: Sequence[Ridges]) -> tuple[Sums, Sums]:

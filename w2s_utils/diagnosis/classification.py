@@ -120,12 +120,12 @@ def held_out_rows(moments: Moments) -> list[HeldOut]:
     apart = int(np.ceil(moments.rows / min(HELD // (d_w + d_s), MOST)))
     found: list[list[HeldOut]] = [[] for _ in range(BLOCKS)]
     for rows in readers[0].chunks:
-        weak, strong = (reader.along(reader[rows]) for reader in readers)
-        columns, codes = labels.rows(rows), labels.values[rows].astype(np.int64)
-        every = np.arange(len(codes))
+        every = np.arange(rows.stop - rows.start)
         taken = every[(every + rows.start) // BLOCKS % apart == 0]
+        weak, strong = (reader.along(reader[rows][taken]) for reader in readers)
+        columns, codes = labels.rows(rows)[taken], labels.values[rows][taken].astype(np.int64)
         for b in range(BLOCKS):
-            mine = taken[taken % BLOCKS == b]
+            mine = taken % BLOCKS == b
             found[b].append(HeldOut(weak[mine], strong[mine], columns[mine], codes[mine]))
     return [HeldOut(*map(np.concatenate, zip(*parts, strict=True))) for parts in found]
 
