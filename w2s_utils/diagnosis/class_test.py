@@ -110,6 +110,7 @@ class ClassTest:
 
         if self.nearest is None:
             self.nearest = nearest(self.whole)
+            del self.whole  # it is large
         return [
             Ridges(*(new / old for new, old in zip(*both, strict=True)))
             for both in zip(nearest(others), self.nearest, strict=True)

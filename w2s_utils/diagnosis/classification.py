@@ -23,7 +23,7 @@ from w2s_utils.metrics import MODELS
 from w2s_utils.theory.ridge import Ridges
 
 LossName = Literal["squared", "cross-entropy"]
-HELD, MOST = 2**24, 40_000  # coordinates of tested rows, 128 MB, and rows
+HELD, MOST = 2**24, 40_000  # coordinates of tested rows, 64 MB, and rows
 COMMON = 1000  # rows on which models without each block are compared
 DRAWS = 16  # of the scores of a row, for more than two classes
 _LEAST = 1e-30  # variance of a score
@@ -99,8 +99,8 @@ class Classification:
 class HeldOut(NamedTuple):
     """Some rows of a block, whitened, with their label columns and classes."""
 
-    weak: Array
-    strong: Array
+    weak: NDArray[np.float32]
+    strong: NDArray[np.float32]
     columns: Array
     classes: NDArray[np.int64]
 
@@ -126,7 +126,9 @@ def held_out_rows(moments: Moments) -> list[HeldOut]:
         columns, codes = labels.rows(rows)[taken], labels.values[rows][taken].astype(np.int64)
         for b in range(BLOCKS):
             mine = taken % BLOCKS == b
-            found[b].append(HeldOut(weak[mine], strong[mine], columns[mine], codes[mine]))
+            # Half of the memory, and digits enough.
+            single = weak[mine].astype(np.float32), strong[mine].astype(np.float32)
+            found[b].append(HeldOut(single[0], single[1], columns[mine], codes[mine]))
     return [HeldOut(*map(np.concatenate, zip(*parts, strict=True))) for parts in found]
 
 
