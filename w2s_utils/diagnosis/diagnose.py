@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array, ridges, sample_size
 from w2s_utils.diagnosis import page, tables
-from w2s_utils.diagnosis.class_test import ClassTest
 from w2s_utils.diagnosis.classification import Classification, LossName
+from w2s_utils.diagnosis.classifiers import Classifiers
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.labels import Labels, read_labels
 from w2s_utils.diagnosis.moments import FeatureSets, Moments, read_moments
@@ -221,7 +221,7 @@ def diagnose(
     test = None
     if known.classes is not None:
         grid, main = kinds[0]
-        test = ClassTest(moments, grid, main.grid, loss)
+        test = Classifiers(moments, grid, main.grid, loss)
         kinds[0] = grid, main._replace(test=test)
     if penalty == RIDGELESS and energy <= ENERGY:
         kinds = kinds[:1]  # the two are the same

@@ -1,4 +1,4 @@
-"""The test of models of classes that a diagnosis makes, block by block."""
+"""Classifiers of a diagnosis, tried on each block of rows as all others predict them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from w2s_utils.diagnosis.scores import Law, least_squares
 from w2s_utils.theory.ridge import Ridges, best_ridges
 
 
-class ClassTest:
-    """Tests models at the points of a grid on each block of rows, as all others predict them.
+class Classifiers:
+    """Models of classes at the points of a grid, to be tried block by block.
 
     Least-squares models have the ridges at these points of a grid of more N.
     """
