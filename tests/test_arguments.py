@@ -69,6 +69,7 @@ SPECIAL = {
     "probes.probe_sweep": {"labels": LEVELS},
     "probes.sweep_teachers": {"labels": LEVELS},
     "softmax.fit_softmax": {"labels": ONE_HOT},
+    "softmax.fit_logistic": {"log_odds": W[:, 0].copy()},
     "softmax.softmax_sweep": {"draw_labels": lambda rng: ONE_HOT, "target": ONE_HOT},
     "diagnosis.diagnose_shift.diagnose_shift": {"groups": np.repeat([0, 1], 100)},
     "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60, "unlabelled": None, "test": None},

@@ -6,7 +6,7 @@ from scipy.special import expit, log_softmax, softmax
 from w2s_utils import softmax as probes
 from w2s_utils.metrics import MODELS
 from w2s_utils.probes import risks_at
-from w2s_utils.softmax import class_probabilities, fit_softmax, softmax_sweep
+from w2s_utils.softmax import class_probabilities, fit_logistic, fit_softmax, softmax_sweep
 from w2s_utils.splits import Splits
 
 
@@ -278,3 +278,18 @@ def test_risks_of_two_measures_are_not_mixed():
     with pytest.raises(ValueError, match=r"one measure of \['mse', 'accuracy'\]"):
         risks_at(frame, 60, 100)
     assert len(risks_at(frame[frame["measure"] == "mse"], 60, 100).weak) == 3
+
+
+def test_a_logistic_probe_is_a_softmax_probe_of_two_classes():
+    rng = np.random.default_rng(4)
+    X, told = rng.standard_normal((60, 3)), np.where(rng.random(60) < 0.5, np.inf, -np.inf)
+    told[:20] = rng.standard_normal(20)  # a teacher's answers among labels
+    weights, intercept = fit_logistic(X, told, 0.1)
+    chance = 1 / (1 + np.exp(-told))
+    both = fit_softmax(X, np.column_stack([1 - chance, chance]), 0.1, intercept=True)
+    of_1 = class_probabilities(X, both)[:, 1]
+    np.testing.assert_allclose(1 / (1 + np.exp(-(X @ weights + intercept))), of_1, rtol=1e-9)
+    # At the minimum of the mean cross-entropy plus half of the ridge.
+    residual = chance - of_1
+    np.testing.assert_allclose(X.T @ residual / 60, 0.1 * weights, atol=1e-9)
+    assert abs(residual.mean()) < 1e-9

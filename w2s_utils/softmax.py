@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import linalg
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from w2s_utils._validate import Array, real_array, same_rows
 from w2s_utils.splits import Splits
@@ -100,6 +100,41 @@ def fit_softmax(X: ArrayLike, labels: ArrayLike, ridge: float, intercept: bool =
                 break
         V, loss = moved, new_loss
     raise ValueError(_TOO_SMALL)
+
+
+def fit_logistic(X: ArrayLike, log_odds: ArrayLike, ridge: float) -> tuple[Array, float]:
+    r"""Weights and intercept of a logistic probe of two classes.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+        Features.
+    log_odds : (n,) array_like
+        What a label says of its class: infinite if it is certain, of a teacher's answer its score.
+    ridge : float
+        :math:`\frac\alpha2\|w\|^2` beside the mean cross-entropy.
+
+    Returns
+    -------
+    weights : (d,) ndarray
+    intercept : float
+        The score of x is the log odds of the class, ``x @ weights + intercept``.
+
+    Raises
+    ------
+    ValueError
+        As in `fit_softmax`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fit_logistic([[1.0], [-1.0]], [np.inf, -np.inf], 0.1)[0].round(2)
+    array([1.63])
+    """
+    told = np.asarray(log_odds, dtype=float)
+    of_both = fit_softmax(X, expit(np.column_stack([-told, told])), ridge, intercept=True)
+    difference = of_both[:, 1] - of_both[:, 0]
+    return difference[:-1], float(difference[-1])
 
 
 def class_probabilities(X: ArrayLike, weights: ArrayLike) -> Array:

@@ -15,7 +15,7 @@ from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.diagnosis.tables import few
 from w2s_utils.metrics import MODELS, mean
 from w2s_utils.probes import fit_ridge, fit_tuned
-from w2s_utils.softmax import fit_softmax
+from w2s_utils.softmax import fit_logistic
 from w2s_utils.splits import Splits
 
 Fit = Callable[[Array, Array, int], Callable[[Array], Array]]
@@ -23,7 +23,6 @@ Fit = Callable[[Array, Array, int], Callable[[Array], Array]]
 
 Row = tuple[Any, ...]
 MOST = 2  # n, and N, at which models of classes are trained
-_FAR = 40.0  # log odds of a label
 
 
 def check_classes(
@@ -50,7 +49,7 @@ def check_classes(
         i, j = np.searchsorted(found.errors.n, n), np.searchsorted(found.errors.N, N)
         ridges = [float(alpha[i, j]) for alpha in found.ridges]
         fit = _logistic(ridges) if logistic else _least_squares(ridge)
-        told = _FAR * np.sign(columns - 0.5) if logistic else columns
+        told = np.where(columns > 0.5, np.inf, -np.inf) if logistic else columns
         measured = np.array(
             [
                 _trial(fit, weak, strong, told, classes, (test, pool[:n], pool[-N:]))
@@ -116,12 +115,7 @@ def _logistic(ridges: list[float]) -> Fit:
     """Probes of one class against the rest."""
 
     def fit(X: Array, log_odds: Array, model: int) -> Callable[[Array], Array]:
-        parts = []
-        for column in log_odds.T:
-            chance = 1 / (1 + np.exp(-np.column_stack([-column, column])))
-            of_both = fit_softmax(X, chance / chance.sum(axis=1)[:, None], ridges[model], True)
-            parts.append(of_both[:, 1] - of_both[:, 0])
-        weights = np.array(parts).T
-        return lambda Z: np.asarray(Z @ weights[:-1] + weights[-1])
+        probes = [fit_logistic(X, column, ridges[model]) for column in log_odds.T]
+        return lambda Z: np.column_stack([Z @ weights + offset for weights, offset in probes])
 
     return fit

@@ -18,7 +18,7 @@ from w2s_utils.diagnosis.classification import (
 )
 from w2s_utils.diagnosis.logistic import logistic, retrain, train
 from w2s_utils.diagnosis.moments import Moments
-from w2s_utils.diagnosis.sample import Grid, Sample, samples
+from w2s_utils.diagnosis.sample import Grid, Sample, mean_ridges, samples
 from w2s_utils.diagnosis.scores import Law, least_squares
 from w2s_utils.theory.ridge import Ridges, best_ridges
 
@@ -38,10 +38,11 @@ class Classifiers:
         self.common = common_rows(self.rows)
         self.whole, *halves = samples(moments, moments.every)
         if loss == "cross-entropy":
-            wanted = [1] if labels.columns == 1 else range(labels.columns)
+            # One column holds -1 and 1, each of several 0 and 1: a class against the rest.
+            wanted, scale = ([1], 1.0) if labels.columns == 1 else (range(labels.columns), 2.0)
             of_samples = (sample.pairs for sample in (self.whole, *halves))
             self.trained = [
-                train(whole, parts, grid, float(np.mean(labels.values == k)))
+                train([whole, *parts], grid, float(np.mean(labels.values == k)), scale)
                 for k, whole, *parts in zip(wanted, *of_samples, strict=True)
             ]
         self.nearest: list[Ridges] | None = None
@@ -80,8 +81,7 @@ class Classifiers:
     def result(self, blocks: Sequence[tuple[Sums, Sums]], ridges: Ridges) -> Classification:
         """What was found on all blocks; `ridges` are those of least-squares models."""
         if self.loss == "cross-entropy":
-            of_columns = zip(*(trained.ridges for trained in self.trained), strict=True)
-            ridges = Ridges(*(np.exp(np.mean(np.log(every), axis=0)) for every in of_columns))
+            ridges = mean_ridges(trained.ridges for trained in self.trained)
         return classification(blocks, self.grid, self.loss, ridges)
 
     def _least_squares(

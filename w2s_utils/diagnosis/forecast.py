@@ -13,7 +13,7 @@ from w2s_utils._validate import Array
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band, Found, chance_correlation
 from w2s_utils.diagnosis.rows import FeatureSet
-from w2s_utils.diagnosis.sample import MEASURED, Grid, Penalty, Signal
+from w2s_utils.diagnosis.sample import MEASURED, Grid, Penalty, Signal, mean_ridges
 from w2s_utils.geometry import Geometry
 from w2s_utils.measure.correlation import CorrelationDimension
 from w2s_utils.metrics import Estimate
@@ -99,10 +99,6 @@ class Forecast(Predicted):
         ridges = [Ridges(*map(here, of_column)) for of_column in every]
         terms = sample.terms(grid, ridges)
         noise = np.nan_to_num(prediction.whole["noise"])  # 0 if it is unknown
-        with np.errstate(divide="ignore"):
-            middle = [
-                np.exp(np.mean(np.log(of_all), axis=0)) for of_all in zip(*ridges, strict=True)
-            ]
         return cls(
             rows=rows,
             classes=classes,
@@ -114,7 +110,7 @@ class Forecast(Predicted):
             n=grid.n,
             N=grid.N,
             ridge=grid.ridge,
-            ridges=Ridges(*middle),
+            ridges=mean_ridges(ridges),
             exact=sample.exact(grid),
             prediction=prediction.at(at),
             canonical_correlations=sample.canonical_correlations,

@@ -62,6 +62,8 @@ class Trained:
     ----------
     share : float
         Of the class.
+    scale : float
+        Of labels -1 and 1 in the label column's: 2 if it holds 0 and 1.
     ridges : Ridges
         (n, N) each.
     sampled : Fits
@@ -71,37 +73,39 @@ class Trained:
     """
 
     share: float
+    scale: float
     ridges: Ridges
     sampled: Fits
     fits: Fits
 
 
-def train(whole: Directions, halves: Sequence[Directions], grid: Grid, share: float) -> Trained:
-    """Training in the population that a sample and its halves are of.
+def train(samples: Sequence[Directions], grid: Grid, share: float, scale: float) -> Trained:
+    """Training in the population that a sample, the first, and its halves are of.
 
     Logarithms of losses and of the training's numbers are moved by what halving the rows changes.
     """
-    every = [_probes(pair, share) for pair in (whole, *halves)]
+    every = [_probes(pair, share, scale) for pair in samples]
     ridges = _tuned(every, grid) if grid.ridge == "tuned" else _given(grid)
     sampled, *of_halves = (_fits(probes, grid, ridges) for probes in every)
     moved = (
         _beyond(*fits)
         for fits in zip(sampled.every, *(one.every for one in of_halves), strict=True)
     )
-    return Trained(share, ridges, sampled, sampled.replaced(moved))
+    return Trained(share, scale, ridges, sampled, sampled.replaced(moved))
 
 
 def retrain(pair: Directions, trained: Trained, grid: Grid, moves: Ridges) -> Trained:
     """The same on another sample of the population, with ridges that are changed by factors."""
     ridges = Ridges(*(alpha * move for alpha, move in zip(trained.ridges, moves, strict=True)))
-    found = _fits(_probes(pair, trained.share), grid, ridges, trained.sampled)
+    probes = _probes(pair, trained.share, trained.scale)
+    found = _fits(probes, grid, ridges, trained.sampled)
     kept = (
         None if new is None or old is None or fit is None else _shifted(fit, old, new)
         for fit, old, new in zip(
             trained.fits.every, trained.sampled.every, found.every, strict=True
         )
     )
-    return Trained(trained.share, ridges, found, found.replaced(kept))
+    return replace(trained, ridges=ridges, sampled=found, fits=found.replaced(kept))
 
 
 def _given(grid: Grid) -> Ridges:
@@ -132,12 +136,9 @@ def _tuned(every: Sequence[Probes], grid: Grid) -> Ridges:
         weak, baseline = ([best(side, m) for m in n] for side in SIDES)
         ceiling = {m: best("strong", m) for m in totals}
         student = [[of_student(a, alpha, b) for b in N] for a, alpha in zip(n, weak, strict=True)]
-    shape = len(n), len(N)
-    by_n = (np.broadcast_to(np.array(one)[:, None], shape) for one in (weak, baseline))
-    teacher, alone = by_n
-    return Ridges(
-        teacher, np.array(student), alone, np.array([[ceiling[a + b] for b in N] for a in n])
-    )
+    of_n = np.transpose([weak, baseline])[:, :, None] + np.zeros(len(N))
+    of_sums = np.array([[ceiling[a + b] for b in N] for a in n])
+    return Ridges(of_n[:, 0], np.array(student), of_n[:, 1], of_sums)
 
 
 def _fits(probes: Probes, grid: Grid, ridges: Ridges, near: Fits | None = None) -> Fits:
@@ -178,7 +179,9 @@ def _fits(probes: Probes, grid: Grid, ridges: Ridges, near: Fits | None = None) 
 
 def logistic(pair: Directions, trained: Trained, rows: int) -> tuple[Law, Law, Law, Law]:
     """Laws of logistic probes; `pair` is measured on so many other rows."""
-    probes = _probes(pair, trained.share)
+    probes, fits, ridges = (
+        _probes(pair, trained.share, trained.scale), trained.fits, trained.ridges,
+    )  # fmt: skip
     # Errors of the measured targets, in units of the labels' latent.
     of_w, of_s = (
         features.rho / probes.labels.power / rows
@@ -194,51 +197,35 @@ def logistic(pair: Directions, trained: Trained, rows: int) -> tuple[Law, Law, L
         return found._replace(variance=found.variance - doubt)
 
     def student(i: int, j: int) -> Coefficients:
-        teacher, fit = trained.fits.teachers[i], trained.fits.students[i][j]
+        teacher, fit = fits.teachers[i], fits.students[i][j]
         if teacher is None or fit is None:
             return lost
-        alphas = trained.ridges.weak[i, j], trained.ridges.student[i, j]
+        alphas = ridges.weak[i, j], ridges.student[i, j]
         found = probes.student_coefficients(teacher, alphas[0], fit, alphas[1])
         own, through = probes.student_gains(teacher, alphas[0], fit, alphas[1])
         return found._replace(variance=found.variance - own**2 * of_s - through**2 * of_w)
 
-    n, N = trained.ridges.student.shape
-    columns = range(N)
+    n, N = ridges.student.shape
+
+    def law(columns: int, at: Callable[[int, int], Coefficients]) -> Law:
+        return _law([[at(i, j) for j in range(columns)] for i in range(n)])
+
     return (
-        _law(
-            [
-                [single("weak", trained.fits.teachers[i], trained.ridges.weak[i, 0])]
-                for i in range(n)
-            ]
-        ),
-        _law([[student(i, j) for j in columns] for i in range(n)]),
-        _law(
-            [
-                [single("strong", trained.fits.baselines[i], trained.ridges.baseline[i, 0])]
-                for i in range(n)
-            ]
-        ),
-        _law(
-            [
-                [
-                    single("strong", trained.fits.ceilings[i][j], trained.ridges.ceiling[i, j])
-                    for j in columns
-                ]
-                for i in range(n)
-            ]
-        ),
+        law(1, lambda i, j: single("weak", fits.teachers[i], ridges.weak[i, j])),
+        law(N, student),
+        law(1, lambda i, j: single("strong", fits.baselines[i], ridges.baseline[i, j])),
+        law(N, lambda i, j: single("strong", fits.ceilings[i][j], ridges.ceiling[i, j])),
     )
 
 
-def _probes(pair: Directions, share: float) -> Probes:
-    """Probes of labels -1 and 1; the pair's may be 0 and 1, of a class against the rest."""
-    labels, weak, strong = Classes(share), pair.weak, pair.strong
-    factor = 2.0 if weak.target @ weak.target + weak.rho < labels.power / 2 else 1.0
+def _probes(pair: Directions, share: float, scale: float) -> Probes:
+    """Probes of labels -1 and 1."""
 
     def signed(features: Features) -> Features:
-        return replace(features, target=factor * features.target, rho=factor**2 * features.rho)
+        return replace(features, target=scale * features.target, rho=scale**2 * features.rho)
 
-    return Probes(replace(pair, weak=signed(weak), strong=signed(strong)), labels)
+    weak, strong = signed(pair.weak), signed(pair.strong)
+    return Probes(replace(pair, weak=weak, strong=strong), Classes(share))
 
 
 def _law(points: list[list[Coefficients]]) -> Law:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -322,6 +322,13 @@ def choose_ridges(whole: Sample, halves: Sequence[Sample], grid: Grid) -> list[R
         rows = [ridge.best_ridges(pair, size, N, expect) for size in n]  # whole paths: one n a time
         found.append(Ridges(*map(np.stack, zip(*rows, strict=True))))
     return found
+
+
+def mean_ridges(of_columns: Iterable[Ridges]) -> Ridges:
+    """Geometric mean over label columns; 0 if one is."""
+    with np.errstate(divide="ignore"):
+        every = [np.exp(np.mean(np.log(each), axis=0)) for each in zip(*of_columns, strict=True)]
+    return Ridges(*every)
 
 
 class Joint(NamedTuple):

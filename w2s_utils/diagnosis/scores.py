@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.sample import Grid
 from w2s_utils.directions import Directions, Features
-from w2s_utils.theory import ridge
-from w2s_utils.theory.fits import Fit, fit_features, misfit, teacher_answers
+from w2s_utils.theory.fits import Fit, fit_features, misfit, single_risk, teacher_answers
 from w2s_utils.theory.ridge import Ridges
 
 
@@ -50,21 +50,20 @@ def least_squares(
     teacher = fit_features(weak, n, alpha_w, "n", "ridge", *how)
     student = fit_features(strong, N, ridges.student, "N", "ridge", *how)
     told = teacher_answers(weak, 0.0, teacher, pair.cross)
-    risks = ridge.risks_at_ridges(pair, n, N, ridges, strict=False)
+    of_teacher = single_risk(weak, 0.0, teacher) / grid.n[:, None]
 
-    def single(features: Features, fit: Fit, error: Array) -> Law:
+    def single(features: Features, fit: Fit, samples: NDArray[np.int64]) -> Law:
         variance, common = fit.errors(features.target, fit.noise_factor * features.rho)
         doubt = fit.mean_factors**2 * features.rho / rows
         return Law(
             fit.mean_factors * features.target,
             variance + common**2 - doubt,
             np.asarray(label_mean),
-            grid.intercept * error,
+            grid.intercept * single_risk(features, 0.0, fit) / samples,
         )
 
     power_s = told.mean_s**2 + told.variance_s
     unseen = (told.mean + told.variance)[..., None] - power_s.sum(axis=-1, keepdims=True)
-    of_teacher = risks.weak / grid.n[:, None]
     doubt = teacher.mean_factors**2 * weak.rho / rows @ (pair.cross**2).T
     of_student = Law(
         student.mean_factors * told.mean_s,
@@ -75,8 +74,8 @@ def least_squares(
     baseline = fit_features(strong, n, alpha_b, "n", "ridge", *how)
     ceiling = fit_features(strong, n + N, ridges.ceiling, "n + N", "ridge", *how)
     return (
-        single(weak, teacher, of_teacher[:, :1]),
+        single(weak, teacher, grid.n[:, None]),
         of_student,
-        single(strong, baseline, (risks.baseline / grid.n[:, None])[:, :1]),
-        single(strong, ceiling, risks.ceiling / (grid.n[:, None] + grid.N)),
+        single(strong, baseline, grid.n[:, None]),
+        single(strong, ceiling, grid.n[:, None] + grid.N),
     )

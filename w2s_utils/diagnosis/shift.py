@@ -9,7 +9,7 @@ import numpy as np
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.prediction import Prediction
-from w2s_utils.diagnosis.sample import Grid, Sizes
+from w2s_utils.diagnosis.sample import Grid, Sizes, mean_ridges
 from w2s_utils.diagnosis.shifted_moments import ShiftedMoments
 from w2s_utils.measure.correlation import BLOCKS
 from w2s_utils.metrics import MODELS, Risks
@@ -71,7 +71,7 @@ def predict_shift(
 
     def predicted(scenario: Scenario, choose: Choose, kept: Any) -> Iterator[Prediction]:
         rest, moved = zip(*kept, strict=True)
-        middle = [_middle(of_column) for of_column in zip(*moved, strict=True)]
+        middle = [mean_ridges(of_column) for of_column in zip(*moved, strict=True)]
         found, _ = numbers(scenario, choose, whole)
         about, _ = numbers(scenario, lambda *_: middle, whole)
         for one, reference, others in zip(found, about, zip(*rest, strict=True), strict=True):
@@ -83,14 +83,6 @@ def predict_shift(
             yield Prediction(one, left_out, widened)
 
     return [[*predicted(*one)] for one in zip(scenarios, choices, left, strict=True)]
-
-
-def _middle(ridges: Sequence[Ridges]) -> Ridges:
-    """Geometric means."""
-    with np.errstate(divide="ignore"):
-        return Ridges(
-            *(np.exp(np.mean(np.log(each), axis=0)) for each in zip(*ridges, strict=True))
-        )
 
 
 def _rows(sizes: Sizes) -> int:

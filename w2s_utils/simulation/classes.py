@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy import special
 
 from w2s_utils._progress import counted
 from w2s_utils._validate import Array, count, seeded
 from w2s_utils.directions import PairDirections
 from w2s_utils.probes import fit_ridge
-from w2s_utils.softmax import fit_softmax
+from w2s_utils.softmax import fit_logistic
 from w2s_utils.theory.classes import Classes, Labels, Score, Scores, check_target
 from w2s_utils.theory.logistic import Probes
 
@@ -82,10 +81,7 @@ def simulate_classes(
             mean, middle = X.mean(axis=0), told.mean()
             weights = fit_ridge(X - mean, told - middle, alpha)
             return weights, float(middle - mean @ weights)
-        chance = special.expit(np.column_stack([-told, told]))
-        of_both = fit_softmax(X, chance, alpha, intercept=True)
-        log_odds = of_both[:, 1] - of_both[:, 0]
-        return log_odds[:-1], float(log_odds[-1])
+        return fit_logistic(X, told, alpha)
 
     certain = 1.0 if loss == "squared" else np.inf
 
