@@ -4,6 +4,7 @@ from w2s_utils.diagnosis.classification import Classification
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
 from w2s_utils.diagnosis.diagnose_shift import ShiftDiagnosis, diagnose_shift, split_sets
 from w2s_utils.diagnosis.forecast import Forecast
+from w2s_utils.diagnosis.meter import Meter, class_gain_from_misfit, gain_from_misfit
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.diagnosis.ranking import Ranking, rank_pools, rank_teachers
@@ -16,7 +17,8 @@ from w2s_utils.diagnosis.verdict import Verdict
 from w2s_utils.diagnosis.verification import verify
 
 __all__ = [
-    "Band", "Classification", "Diagnosis", "FeatureSet", "Forecast", "Predicted", "Ranking",
-    "RankingReport", "Report", "ShiftDiagnosis", "ShiftReport", "Verdict", "diagnose",
-    "diagnose_shift", "predict_tuned", "rank_pools", "rank_teachers", "split_sets", "verify",
+    "Band", "Classification", "Diagnosis", "FeatureSet", "Forecast", "Meter", "Predicted",
+    "Ranking", "RankingReport", "Report", "ShiftDiagnosis", "ShiftReport", "Verdict",
+    "class_gain_from_misfit", "diagnose", "diagnose_shift", "gain_from_misfit", "predict_tuned",
+    "rank_pools", "rank_teachers", "split_sets", "verify",
 ]  # fmt: skip

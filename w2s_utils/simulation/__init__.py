@@ -10,6 +10,7 @@ from w2s_utils._validate import count, seeded
 from w2s_utils.metrics import Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.simulation import direct, wishart
+from w2s_utils.simulation.chain import simulate_chain
 from w2s_utils.simulation.classes import simulate_classes
 from w2s_utils.simulation.inputs import Inputs
 from w2s_utils.simulation.ridge import simulate_ridge
@@ -17,8 +18,8 @@ from w2s_utils.simulation.shift import simulate_shift
 from w2s_utils.simulation.teacher_student import simulate_teacher_student
 
 __all__ = [
-    "simulate", "simulate_classes", "simulate_inputs", "simulate_ridge", "simulate_shift",
-    "simulate_teacher_student",
+    "simulate", "simulate_chain", "simulate_classes", "simulate_inputs", "simulate_ridge",
+    "simulate_shift", "simulate_teacher_student",
 ]  # fmt: skip
 
 
