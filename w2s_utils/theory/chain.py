@@ -9,7 +9,7 @@ samples to the next order in one over the size. Chapter 18 of the book derives b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from scipy import linalg
 from w2s_utils._gram import check_rank, moment_root, second_moment
 from w2s_utils._validate import Array, real_array, ridges, same_rows, sample_size
 from w2s_utils.directions import EQUAL, Features, Radii
-from w2s_utils.theory.fits import Fit, fit_features
+from w2s_utils.theory.fits import Fit, fit_features, single_risk
 
 
 class Answers(NamedTuple):
@@ -101,6 +101,12 @@ class Stage:
             moment = second_moment(self.moment, "moment", len(self.features))
             object.__setattr__(self, "moment", moment)
 
+    def at(self, size: int, ridge: float) -> Stage:
+        """The same features with another size and ridge; what is known of them is kept."""
+        other = replace(self, size=size, ridge=ridge)
+        other.__dict__["_principal"] = self._principal
+        return other
+
     def taught_labels(self, target: Array, noise_variance: float) -> Answers:
         """Answers of a model that is fitted to noisy labels of the target.
 
@@ -120,13 +126,12 @@ class Stage:
         ValueError
             If the size is so near the interpolation threshold that the risk diverges.
         """
-        told = self._where_trained(target)
-        along = self._seen.T @ told
-        rho = max(float(told @ told - along @ along), 0.0)
-        fit = self._fit(along, rho)
-        variance, common = fit.errors(along, fit.noise_factor * (noise_variance + rho))
+        features = self._of_labels(target)
+        fit = self._fit(features, self.ridge)
+        noise = fit.noise_factor * (noise_variance + features.rho)
+        variance, common = fit.errors(features.target, noise)
         covariance = np.diag(variance) + np.outer(common, common)
-        return Answers(self._directions, fit.mean_factors * along, covariance)
+        return Answers(self._directions, fit.mean_factors * features.target, covariance)
 
     def taught(self, teacher: Answers) -> Answers:
         r"""Answers of a model that is fitted to what another one answers on fresh inputs.
@@ -152,19 +157,30 @@ class Stage:
             t = \|(I-P)m\|^2 + \operatorname{tr}[(I-P)C] .
         """
         mean, covariance, power, unseen = self._told(teacher)
-        fit = self._fit(mean, unseen)
+        fit = self._fit(self._features(mean, unseen), self.ridge)
         kept, lost = fit.mean_factors, fit.factors * (1 - fit.factors)
         second = covariance + np.outer(mean, mean)
         own = np.diag(fit.variances(power, np.asarray(unseen)))
         spread = np.outer(kept, kept) * covariance + fit.order * np.outer(lost, lost) * second
         return Answers(self._directions, kept * mean, own + spread)
 
-    def misfit(self, teacher: Answers) -> float:
-        """Expected squared difference to the teacher on fresh inputs of those it is trained on."""
+    def label_losses(self, target: Array, noise_variance: float, ridge: ArrayLike) -> Array:
+        """Expected risk of fits to labels of the target, where they are trained, for each ridge.
+
+        NaN where it diverges; the parameters are those of `taught_labels`.
+        """
+        features = self._of_labels(target)
+        return single_risk(features, noise_variance, self._fit(features, ridge, False))
+
+    def misfits(self, teacher: Answers, ridge: ArrayLike) -> Array:
+        """Expected squared difference to the teacher on fresh inputs of its kind, for each ridge.
+
+        NaN where it diverges.
+        """
         mean, _, power, unseen = self._told(teacher)
-        fit = self._fit(mean, unseen)
-        bias = np.sum((1 - fit.mean_factors) ** 2 * power)
-        return float(bias + fit.error_power(power, unseen) + unseen)
+        fit = self._fit(self._features(mean, unseen), ridge, False)
+        bias = np.sum((1 - fit.mean_factors) ** 2 * power, axis=-1)
+        return np.asarray(bias + fit.error_power(power, unseen) + unseen)
 
     def _told(self, teacher: Answers) -> tuple[Array, Array, Array, float]:
         """Along the own directions: mean, covariance, power; and the power beside them."""
@@ -178,9 +194,16 @@ class Stage:
         unseen = of_mean @ of_mean + np.sum((beside.T @ beside) * teacher.covariance)
         return mean, covariance, power, float(unseen)
 
-    def _fit(self, target: Array, rho: float) -> Fit:
-        features = Features(target, rho, self._spectrum, self.radii)
-        return fit_features(features, self.size, self.ridge, "size", "ridge", True, True)
+    def _of_labels(self, target: Array) -> Features:
+        told = self._where_trained(target)
+        along = self._seen.T @ told
+        return self._features(along, max(float(told @ told - along @ along), 0.0))
+
+    def _features(self, target: Array, rho: float) -> Features:
+        return Features(target, rho, self._spectrum, self.radii)
+
+    def _fit(self, features: Features, ridge: ArrayLike, strict: bool = True) -> Fit:
+        return fit_features(features, self.size, ridge, "size", "ridge", True, strict)
 
     def _where_trained(self, functions: Array) -> Array:
         """Functions in coordinates in which their inner product is that of the training inputs."""
