@@ -9,10 +9,10 @@ import typer
 
 from w2s_utils._files import write_atomically
 from w2s_utils.cli.requests import check_targets, request
-from w2s_utils.cli.sets import SetFiles, shown
+from w2s_utils.cli.sets import SetFiles, by_name, shown
 
 if TYPE_CHECKING:
-    from w2s_utils.diagnosis import RankingReport, Report, ShiftReport
+    from w2s_utils.diagnosis import RankingReport, Report, RoutesReport, ShiftReport
 
 _StrongFile = Annotated[
     str, typer.Option("--strong", metavar="FILE", help="Strong features of the same inputs.")
@@ -221,6 +221,13 @@ def rank(
         ),
     ] = "risk",
     as_given: _AsGiven = False,
+    chain: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Middle model's features: rank one step, through it, and committees with it.",
+        ),
+    ] = None,
     unlabelled_weak: _WeakPools = None,
     unlabelled_strong: _StrongPools = None,
     test_weak: _WeakTests = None,
@@ -230,11 +237,12 @@ def rank(
     groups: _Groups = None,
     out: _Out = None,
 ) -> None:
-    """Rank teachers for a student, or pools to be pseudo-labelled, by the student's predicted risk.
+    """Rank teachers, pools, or ways through middle models by the student's predicted risk.
 
-    Several --weak are teachers; several --unlabelled-weak of one teacher are pools. Files as of w2s
-    diagnose; a teacher or pool is named by its file. Of other inputs give the weak features of each
-    teacher in the same order. Examples:
+    Several --weak are teachers; several --unlabelled-weak of one teacher are pools; --chain with
+    one teacher compares one step with ways through middle models and committees, at equal n and N.
+    Files as of w2s diagnose; a model or pool is named by its file. Of other inputs give the weak
+    features of each teacher in the same order. Examples:
 
     w2s rank --weak small.npy --weak medium.npy --strong large.npy --labels labels.npy --n 1000
     --N 10000
@@ -242,37 +250,100 @@ def rank(
     w2s rank --weak w.npy --strong s.npy --labels y.npy --unlabelled-weak news_w.npy
     --unlabelled-strong news_s.npy --unlabelled-weak blogs_w.npy --unlabelled-strong blogs_s.npy
     --test-weak test_w.npy --test-strong test_s.npy
+
+    w2s rank --weak small.npy --chain medium.npy --strong large.npy --labels labels.npy
     """
+    with request():
+        _check_folder(out, "ranking.json")
+        report: RankingReport | RoutesReport
+        if chain:
+            refused = {
+                "--replicates": replicates, "--split": split, "--groups": groups,
+                "--unlabelled-weak": unlabelled_weak, "--test-weak": test_weak,
+                "--loss": loss != "squared", "--by": by != "risk",
+            }  # fmt: skip
+            if any(refused.values()):
+                first = next(name for name, given in refused.items() if given)
+                raise ValueError(f"--chain has risks on inputs of one kind: leave out {first}.")
+            report = _routes(weak, chain, strong, labels, n, N, ridge, {
+                "noise_variance": sigma2, "energy": energy, "classes": classes,
+                "as_given": as_given,
+            })  # fmt: skip
+        else:
+            sets = SetFiles(
+                weak, strong, labels, unlabelled_weak or (), unlabelled_strong or (),
+                test_weak or (), test_strong, test_labels, split, groups,
+            )  # fmt: skip
+            report = _ranking(sets, replicates, n, N, loss, by, {
+                "noise_variance": sigma2, "ridge": ridge or "tuned", "energy": energy,
+                "classes": classes, "as_given": as_given,
+            })  # fmt: skip
+    _show(report, out, "ranking.json")
+
+
+def _ranking(
+    sets: SetFiles,
+    replicates: str | None,
+    n: int | None,
+    N: int | None,
+    loss: str,
+    by: str,
+    how: dict[str, Any],
+) -> "RankingReport":
+    """Several teachers, or several pools of one."""
     from w2s_utils import diagnosis
     from w2s_utils.io import files
 
-    with request():
-        _check_folder(out, "ranking.json")
-        sets = SetFiles(
-            weak, strong, labels, unlabelled_weak or (), unlabelled_strong or (), test_weak or (),
-            test_strong, test_labels, split, groups,
-        )  # fmt: skip
-        more = None if replicates is None else files.read_replicates(replicates)
-        with sets.reading() as given:
-            W, S = given["teachers"].values(), given["strong"]
-            how: dict[str, Any] = {
-                "n": min(4 * max(X.shape[1] for X in W), S.shape[0] // 2) if n is None else n,
-                "N": 10 * S.shape[1] if N is None else N,
-                "noise_variance": sigma2, "ridge": ridge or "tuned", "energy": energy,
-                "classes": classes, "as_given": as_given,
-            }  # fmt: skip
-            if sets.pools:
-                if more is not None:
-                    raise ValueError("--replicates are for inputs of one kind.")
-                if "test" not in given:
-                    raise ValueError("Say which inputs count: --test-weak and --test-strong.")
-                if loss != "squared" or by != "risk":
-                    raise ValueError("--loss and --by are for teachers, on inputs of one kind.")
-                found = diagnosis.rank_pools(**_of_one(given), **how)
-            else:
-                of_classes: dict[str, Any] = {"loss": loss, "by": by}
-                found = diagnosis.rank_teachers(**given, replicates=more, **of_classes, **how)
-    _show(diagnosis.RankingReport(found, student=shown(strong)), out, "ranking.json")
+    more = None if replicates is None else files.read_replicates(replicates)
+    with sets.reading() as given:
+        W, S = given["teachers"].values(), given["strong"]
+        how |= {
+            "n": min(4 * max(X.shape[1] for X in W), S.shape[0] // 2) if n is None else n,
+            "N": 10 * S.shape[1] if N is None else N,
+        }
+        if sets.pools:
+            if more is not None:
+                raise ValueError("--replicates are for inputs of one kind.")
+            if "test" not in given:
+                raise ValueError("Say which inputs count: --test-weak and --test-strong.")
+            if loss != "squared" or by != "risk":
+                raise ValueError("--loss and --by are for teachers, on inputs of one kind.")
+            found = diagnosis.rank_pools(**_of_one(given), **how)
+        else:
+            of_classes: dict[str, Any] = {"loss": loss, "by": by}
+            found = diagnosis.rank_teachers(**given, replicates=more, **of_classes, **how)
+    return diagnosis.RankingReport(found, student=shown(sets.strong))
+
+
+def _routes(
+    weak: list[str],
+    chain: list[str],
+    strong: str,
+    labels: str,
+    n: int | None,
+    N: int | None,
+    ridge: list[float] | None,
+    how: dict[str, Any],
+) -> "RoutesReport":
+    """Ways from one teacher to the student, also through the middle models."""
+    from w2s_utils import diagnosis
+    from w2s_utils.io import files
+
+    if len(weak) > 1:
+        raise ValueError(f"--chain starts at one teacher, got {len(weak)} --weak.")
+    if ridge and len(ridge) > 1:
+        raise ValueError(f"--chain takes one --ridge for all fits, got {len(ridge)}.")
+    W, S = files.open_features(weak[0]), files.open_features(strong)
+    middles = by_name({file: files.open_features(file) for file in chain}, "middle models")
+    y = files.read_labels(labels, names=True)
+    widest = max(X.shape[1] for X in (W, *middles.values()))
+    found = diagnosis.rank_routes(
+        W, middles, S, y,
+        n=min(4 * widest, S.shape[0] // 2) if n is None else n,
+        N=10 * S.shape[1] if N is None else N,
+        ridge=ridge[0] if ridge else "tuned", **how,
+    )  # fmt: skip
+    return diagnosis.RoutesReport(found, teacher=shown(weak[0]), student=shown(strong))
 
 
 def _of_one(given: dict[str, Any]) -> dict[str, Any]:
@@ -314,7 +385,9 @@ def _check_folder(out: Path | None, json_file: str) -> None:
         check_targets(out / json_file, out / "report.html")
 
 
-def _show(report: "Report | ShiftReport | RankingReport", out: Path | None, json_file: str) -> None:
+def _show(
+    report: "Report | ShiftReport | RankingReport | RoutesReport", out: Path | None, json_file: str
+) -> None:
     """Print a report, and write its two files."""
     typer.echo(report.text)
     if out is not None:

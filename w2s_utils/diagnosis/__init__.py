@@ -10,6 +10,8 @@ from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.diagnosis.ranking import Ranking, rank_pools, rank_teachers
 from w2s_utils.diagnosis.ranking_report import RankingReport
 from w2s_utils.diagnosis.report import Report
+from w2s_utils.diagnosis.routes import Routes, rank_routes
+from w2s_utils.diagnosis.routes_report import RoutesReport
 from w2s_utils.diagnosis.rows import FeatureSet
 from w2s_utils.diagnosis.shift_report import ShiftReport
 from w2s_utils.diagnosis.tuned import predict_tuned
@@ -18,7 +20,8 @@ from w2s_utils.diagnosis.verification import verify
 
 __all__ = [
     "Band", "Classification", "Diagnosis", "FeatureSet", "Forecast", "Meter", "Predicted",
-    "Ranking", "RankingReport", "Report", "ShiftDiagnosis", "ShiftReport", "Verdict",
-    "class_gain_from_misfit", "diagnose", "diagnose_shift", "gain_from_misfit", "predict_tuned",
-    "rank_pools", "rank_teachers", "split_sets", "verify",
+    "Ranking", "RankingReport", "Report", "Routes", "RoutesReport", "ShiftDiagnosis",
+    "ShiftReport", "Verdict", "class_gain_from_misfit", "diagnose", "diagnose_shift",
+    "gain_from_misfit", "predict_tuned", "rank_pools", "rank_routes", "rank_teachers",
+    "split_sets", "verify",
 ]  # fmt: skip

@@ -35,7 +35,11 @@ _PARTS = {
     "leaked": ("bias: leaked", plots.PARTS["leaked"], None),
     "unseen": ("bias: unseen by the student", plots.PARTS["unseen"], "////"),
 }
-_BY = {"teacher": "under each", "pool": "taught on each"}
+_BY = {
+    "teacher": "under each teacher",
+    "pool": "taught on each pool",
+    "route": "taught by each way",
+}
 _COLORED = "axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"
 _LOOK: dict[Any, Any] = dict.fromkeys(_COLORED, _INK) | {
     "axes.axisbelow": True,
@@ -218,8 +222,8 @@ def spectra(f: Forecast) -> str:
 
 @mpl.rc_context(_LOOK)
 def ranking(best_first: pd.DataFrame, kind: str, measure: str) -> str:
-    """What the students are ranked by, for their teachers or pools."""
-    table = best_first.iloc[::-1]
+    """What the students are ranked by, for their teachers, pools or ways of being taught."""
+    table = best_first.dropna(subset="student").iloc[::-1]
     figure, (ax,) = _figure(1.3 + 0.3 * len(table))
     half = table["student_high"] - table["student"]
     ax.errorbar(
@@ -228,7 +232,7 @@ def ranking(best_first: pd.DataFrame, kind: str, measure: str) -> str:
     names = [name if len(name) <= 24 else f"{name[:23]}…" for name in table[kind]]
     ax.set_yticks(range(len(table)), names, parse_math=False)
     ax.set_xlabel(f"student's {measure}")
-    return _svg(figure, f"The student's expected {measure} {_BY[kind]} {kind}, with 90 % bands.")
+    return _svg(figure, f"The student's expected {measure} {_BY[kind]}, with 90 % bands.")
 
 
 def _figure(height: float = 3.4, rows: int = 1, sharex: bool = True) -> tuple[Figure, list[Axes]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,14 +70,19 @@ class Moments:
 
         With an intercept it is the covariance, which has the law of one row less.
         """
-        full = unpack(gram)
-        if not self.standard:
-            return full / rows, rows
-        sums, scatter = full[-1, :-1], full[:-1, :-1]
-        for row, total in zip(scatter, sums / rows, strict=True):  # at once would be a copy more
-            row -= total * sums
-        scatter /= rows - 1
-        return scatter, rows - 1
+        return covariance(gram, rows, self.standard)
+
+
+def covariance(gram: Array, rows: int, standard: bool) -> tuple[Array, int]:
+    """Second moment from a packed product, about the mean if `standard`, with its free rows."""
+    full = unpack(gram)
+    if not standard:
+        return full / rows, rows
+    sums, scatter = full[-1, :-1], full[:-1, :-1]
+    for row, total in zip(scatter, sums / rows, strict=True):  # at once would be a copy more
+        row -= total * sums
+    scatter /= rows - 1
+    return scatter, rows - 1
 
 
 def read_moments(
@@ -108,8 +113,7 @@ def read_moments(
         raise ValueError(f"All inputs need the same number of rows: {came}.")
 
     w, s = (X if isinstance(X, Reader) else Reader(name, X) for name, X in given.items())
-    step = max(CHUNK // (weak.shape[1] + strong.shape[1]) // BLOCKS, 20) * BLOCKS
-    chunks = [slice(start, min(start + step, M)) for start in range(0, M, step)]
+    chunks = steps((w, s), M)
     plain, labels = labels, labels.centred() if standard else labels
     for reader in (w, s):
         reader.find_directions(labels, chunks, energy, standard)
@@ -121,19 +125,7 @@ def read_moments(
             f"{M}; give more inputs or lower the energy."
         )
 
-    def whitened(blocks: range) -> Iterator[tuple[int, Array]]:
-        for rows in chunks:
-            weak_rows, strong_rows, y = w[rows], s[rows], labels.rows(rows)
-            for b in range(blocks.start, min(blocks.stop, len(y))):
-                mine, where = slice(b, None, BLOCKS), slice(rows.start + b, rows.stop, BLOCKS)
-                of_w = w.whiten(weak_rows[mine], y[mine], where)
-                of_s = s.whiten(strong_rows[mine], y[mine], where)
-                if len(blocks) == BLOCKS:  # else the rows are read once more
-                    s.hear(strong_rows[mine], of_w @ w.fit)
-                columns = of_w, of_s, y[mine], np.ones((len(of_w), int(standard)))
-                yield b, np.hstack(columns)
-
-    grams = BlockGrams(d_w + d_s + labels.columns + standard, whitened)
+    grams = read_grams((w, s), labels, chunks, standard)
     noise = np.zeros((2, BLOCKS))
     if replicates is not None:
         for b in range(BLOCKS):
@@ -157,6 +149,39 @@ def read_moments(
         readers=(w, s),
         labels=labels,
     )
+
+
+def steps(readers: Sequence[Reader], rows: int) -> list[slice]:
+    """Rows that are read at once, in whole rounds of the blocks."""
+    width = sum(reader.shape[1] for reader in readers)
+    step = max(CHUNK // width // BLOCKS, 20) * BLOCKS
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def read_grams(
+    readers: Sequence[Reader], labels: Labels, chunks: list[slice], standard: bool
+) -> BlockGrams:
+    """Products of the rows of each block: all whitened coordinates, labels, a one if `standard`.
+
+    The first reader is the teacher's, to whose answers the others listen.
+    """
+
+    def whitened(blocks: range) -> Iterator[tuple[int, Array]]:
+        for rows in chunks:
+            given, y = [reader[rows] for reader in readers], labels.rows(rows)
+            for b in range(blocks.start, min(blocks.stop, len(y))):
+                mine, where = slice(b, None, BLOCKS), slice(rows.start + b, rows.stop, BLOCKS)
+                along = [
+                    reader.whiten(X[mine], y[mine], where)
+                    for reader, X in zip(readers, given, strict=True)
+                ]
+                if len(blocks) == BLOCKS:  # else the rows are read once more
+                    for reader, X in zip(readers[1:], given[1:], strict=True):
+                        reader.hear(X[mine], along[0] @ readers[0].fit)
+                yield b, np.hstack([*along, y[mine], np.ones((len(along[0]), int(standard)))])
+
+    columns = sum(reader.cuts[-1] for reader in readers) + labels.columns + standard
+    return BlockGrams(columns, whitened)
 
 
 def _within(y: Array, replicates: Array) -> Array:

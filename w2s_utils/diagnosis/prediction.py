@@ -12,6 +12,7 @@ from scipy import stats
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
+from w2s_utils.diagnosis.rows import FeatureSet
 from w2s_utils.diagnosis.sample import Grid, Sample, choose_ridges, samples
 from w2s_utils.measure.correlation import held_out
 from w2s_utils.metrics import MODELS, Estimate
@@ -184,18 +185,18 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
             numbers[model] = numbers[model] + np.where(points, change, -bias)
             left[model] = left[model] + change
         numbers["noise"], left["noise"] = noise, noise_left
-        found.append(Found(Prediction(numbers, left, _widened(case.sets)), whole, ridges, tested))
+        found.append(Found(Prediction(numbers, left, widened(case.sets)), whole, ridges, tested))
     return found
 
 
-def _widened(sets: FeatureSets) -> float:
+def widened(sets: Sequence[FeatureSet]) -> float:
     """Factor for errors of estimation where a few rows decide.
 
     A jackknife sees the tails that are in the rows, not those to come. So bands are widened by 7 %
     for each unit of kurtosis above a Gaussian's: by simulation they then hold t with 4 degrees and
     log-normal labels as often as Gaussian ones. Bounded labels, which classes are, have no tails.
     """
-    if sets.weak.bounded:
+    if sets[0].bounded:
         return 1.0
     kurtosis = max(features.kurtosis for features in sets)
     return 1 + 0.07 * float(np.clip(np.nan_to_num(kurtosis, nan=3) - 3, 0, 15))

@@ -192,6 +192,27 @@ def ranked(ranking: pd.DataFrame, kind: str) -> Table:
     return rows
 
 
+def routes(ways: pd.DataFrame) -> Table:
+    """Rows of the table of `Routes`: risks, and what they are above that of one step."""
+    rows = [["", "way", "student", "change", "better than one step"]]
+    digits = _digits(ways["student"])
+    for place, way in enumerate(ways.to_dict("records"), 1):
+        probability = way["probability"]
+        plain = way["change"] == way["change_high"]  # one step itself
+        rows.append(
+            [
+                f"{place}",
+                printable(way["route"]),
+                _plus_minus(way["student"], way["student_high"] - way["student"], digits),
+                MISSING
+                if plain
+                else _plus_minus(way["change"], way["change_high"] - way["change"], digits),
+                MISSING if np.isnan(probability) else f"{int(100 * probability)} %",
+            ]
+        )
+    return rows
+
+
 def aligned(table: Table) -> list[str]:
     """Lines of text, the columns two spaces apart: words to the left, numbers to the right."""
     columns = list(zip(*table, strict=True))

@@ -270,16 +270,20 @@ def committee(
     same_rows(**{f"teacher {i}": one.features for i, one in enumerate(teachers)}, target=beta)
     if not (np.isfinite(noise_variance) and noise_variance >= 0):
         raise ValueError(f"noise_variance must be finite and >= 0, got {noise_variance}.")
+    return average([one.taught_labels(beta, noise_variance) for one in teachers], weights)
+
+
+def average(answers: Sequence[Answers], weights: ArrayLike | None = None) -> Answers:
+    """Weighted sum of independent answers; the parameters are those of `committee`."""
     if weights is None:
-        weights = np.full(len(teachers), 1 / max(len(teachers), 1))
+        weights = np.full(len(answers), 1 / max(len(answers), 1))
     w = real_array(weights, "weights", 1)
-    if len(w) != len(teachers):
-        raise ValueError(f"weights must be one for each of {len(teachers)} teachers, got {len(w)}.")
-    each = [one.taught_labels(beta, noise_variance) for one in teachers]
+    if len(w) != len(answers):
+        raise ValueError(f"weights must be one for each of {len(answers)} teachers, got {len(w)}.")
     return Answers(
-        np.hstack([one.directions for one in each]),
-        np.concatenate([share * one.mean for share, one in zip(w, each, strict=True)]),
-        linalg.block_diag(*(s**2 * one.covariance for s, one in zip(w, each, strict=True))),
+        np.hstack([one.directions for one in answers]),
+        np.concatenate([share * one.mean for share, one in zip(w, answers, strict=True)]),
+        linalg.block_diag(*(s**2 * one.covariance for s, one in zip(w, answers, strict=True))),
     )
 
 
