@@ -165,6 +165,66 @@ def test_ranking_from_files(w2s, pair):
     assert order[1] in (pair / "r/report.html").read_text()
 
 
+def test_ways_through_a_middle_model_from_files(w2s, pair):
+    files = ["--weak", "weak.npy", "--chain", "other.npy", "--strong", "strong.csv"]
+    code, out, err = w2s("rank", *files, "--labels", "people.csv::age", "--out", "r")
+    assert (code, err) == (0, "")
+    found = strict(pair / "r/ranking.json")
+    ways = [row["route"] for row in found["routes"]]
+    assert set(ways) == {
+        "one step", "through other.npy", "committee with other.npy", "other.npy as teacher",
+    }  # fmt: skip
+    assert found["advice"] in " ".join(out.split())
+    assert (found["n"], found["N"], found["rows"]) == (32, 70, ROWS)
+    assert "How to teach strong.csv?" in (pair / "r/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--weak", "other.npy"], "--chain starts at one teacher, got 2 --weak."),
+        (["--ridge", "1", "--ridge", "1", "--ridge", "1", "--ridge", "1"], "takes one --ridge"),
+        (["--by", "accuracy"], "--chain has risks on inputs of one kind: leave out --by."),
+        (["--groups", "mood.csv"], "leave out --groups."),
+        (["--chain", "./other.npy"], "Two middle models have files of the same name"),
+    ],
+)
+def test_odd_chains_are_one_sentence_and_exit_code_2(w2s, pair, more, said):
+    files = ["--weak", "weak.npy", "--chain", "other.npy", "--strong", "strong.npy"]
+    code, _, err = w2s("rank", *files, "--labels", "labels.npy", *more)
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_misfit_of_predictions_stands_beside_the_prediction(w2s, pair):
+    rng = np.random.default_rng(0)
+    np.save("teacher.npy", rng.standard_normal(200))
+    np.save("student.npy", rng.standard_normal(200))
+    given = "--n", 50, "--N", 300, "--ridge", 0
+    says = "--teacher-says", "teacher.npy", "--student-says", "student.npy"
+    code, out, err = diagnose(
+        w2s, "weak.npy", "strong.npy", "labels.npy", *given, *says, "--out", "r"
+    )
+    assert (code, err) == (0, "")
+    told = " ".join(out.split())
+    assert "Teacher and student differ by" in told
+    assert "with one the reading overlooks more" not in told
+    found = strict(pair / "r/diagnosis.json")["misfit_meter"]
+    apart = np.mean((np.load("teacher.npy") - np.load("student.npy")) ** 2)
+    assert found["misfit"]["value"] == pytest.approx(apart)
+    assert "By the misfit" in (pair / "r/report.html").read_text()
+    _, out, _ = diagnose(w2s, "weak.npy", "strong.npy", "labels.npy", *given[:4], *says)
+    assert "with one the reading overlooks more" in " ".join(out.split())
+    for options, said in (
+        (says[:2], "Give both --teacher-says and --student-says, or neither."),
+        (says, "Say with one --N on how many pseudo-labels the student was trained."),
+    ):
+        code, _, err = diagnose(w2s, "weak.npy", "strong.npy", "labels.npy", *options)
+        assert code == 2
+        assert said in " ".join(err.split())
+
+
 def test_small_n_of_a_ranking_can_be_asked_for(w2s, pair):
     files = ["--weak", "weak.npy", "--weak", "other.npy", "--strong", "strong.npy"]
     code, out, _ = w2s("rank", *files, "--labels", "labels.npy", "--n", "50", "--N", "400")

@@ -12,7 +12,14 @@ from w2s_utils.cli.requests import check_targets, request
 from w2s_utils.cli.sets import SetFiles, by_name, shown
 
 if TYPE_CHECKING:
-    from w2s_utils.diagnosis import RankingReport, Report, RoutesReport, ShiftReport
+    from w2s_utils.diagnosis import (
+        Diagnosis,
+        Meter,
+        RankingReport,
+        Report,
+        RoutesReport,
+        ShiftReport,
+    )
 
 _StrongFile = Annotated[
     str, typer.Option("--strong", metavar="FILE", help="Strong features of the same inputs.")
@@ -134,6 +141,14 @@ def diagnose(
             "--verify", help="Also train the four models on these rows, to check the prediction."
         ),
     ] = False,
+    teacher_says: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What a trained teacher predicts of fresh inputs."),
+    ] = None,
+    student_says: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The same of its student, which was taught on --N."),
+    ] = None,
     unlabelled_weak: _OneWeakPool = None,
     unlabelled_strong: _OneStrongPool = None,
     test_weak: _OneWeakTest = None,
@@ -155,6 +170,9 @@ def diagnose(
 
     w2s diagnose --weak easy_w.npy --strong easy_s.npy --labels easy.npy --test-weak hard_w.npy
     --test-strong hard_s.npy --unlabelled-weak hard_w.npy --unlabelled-strong hard_s.npy
+
+    w2s diagnose --weak weak.npy --strong strong.npy --labels labels.npy --n 1000 --N 10000
+    --ridge 0 --teacher-says teacher.npy --student-says student.npy
     """
     from w2s_utils import diagnosis
     from w2s_utils.io import files
@@ -165,16 +183,29 @@ def diagnose(
     }  # fmt: skip
     of_classes: dict[str, Any] = {"loss": loss}
     report: Report | ShiftReport
+
+    def meter(d: "Diagnosis") -> "Meter | None":
+        if teacher_says is None or student_says is None:
+            return None
+        teacher, student = files.read_labels(teacher_says), files.read_labels(student_says)
+        return diagnosis.gain_from_misfit(teacher, student, d.strong.d, int(d.N[0]))
+
     with request():
         _check_folder(out, "diagnosis.json")
+        if (teacher_says is None) != (student_says is None):
+            raise ValueError("Give both --teacher-says and --student-says, or neither.")
+        if teacher_says and (N is None or len(N) > 1):
+            raise ValueError("Say with one --N on how many pseudo-labels the student was trained.")
         names = {"teacher": shown(weak), "student": shown(strong)}
         sets = SetFiles(
             [weak], strong, labels, _listed(unlabelled_weak), _listed(unlabelled_strong),
             _listed(test_weak), test_strong, test_labels, split, groups,
         )  # fmt: skip
         if sets.shifted:
-            if verify or replicates or loss != "squared":
-                raise ValueError("--verify, --replicates and --loss are for inputs of one kind.")
+            if verify or replicates or loss != "squared" or teacher_says or student_says:
+                raise ValueError(
+                    "--verify, --replicates, --loss and --teacher-says are for inputs of one kind."
+                )
             with sets.reading() as given:
                 found = diagnosis.diagnose_shift(**_of_one(given), **how)
             report = diagnosis.ShiftReport(found, **names)
@@ -187,7 +218,7 @@ def diagnose(
                     watched_W, watched_S, y, replicates=more, **of_classes, **how
                 )
             check = diagnosis.verify(plain, W, S, y) if verify else None
-            report = diagnosis.Report(plain, check, **names)
+            report = diagnosis.Report(plain, check, meter=meter(plain), **names)
     _show(report, out, "diagnosis.json")
 
 

@@ -13,7 +13,9 @@ from scipy import stats
 from w2s_utils._files import printable
 from w2s_utils.diagnosis import page, tables
 from w2s_utils.diagnosis.diagnose import Diagnosis
+from w2s_utils.diagnosis.meter import Meter
 from w2s_utils.diagnosis.prediction import COVERAGE
+from w2s_utils.diagnosis.sample import RIDGELESS
 from w2s_utils.diagnosis.strict import fields, strict
 from w2s_utils.diagnosis.tables import aligned
 from w2s_utils.diagnosis.wording import WIDTH, bullets, how_to_read, models
@@ -33,6 +35,9 @@ class Report:
     diagnosis : Diagnosis
     check : DataFrame, optional
         Result of `verify`, put beside the predictions.
+    meter : Meter, optional
+        What predictions of a trained pair show (`gain_from_misfit`), put beside the gain that is
+        predicted of its features.
     teacher, student : str
         Names of the two feature sets.
     """
@@ -40,6 +45,7 @@ class Report:
     diagnosis: Diagnosis
     check: pd.DataFrame | None = None
     _: KW_ONLY
+    meter: Meter | None = None
     teacher: str = "weak"
     student: str = "strong"
 
@@ -63,6 +69,8 @@ class Report:
         if d.classification is not None:
             for caption, table in tables.of_classes(d.classification):
                 lines += ["", caption, *aligned(table)]
+        if self.meter is not None:
+            lines += ["", *wrap(_metered(self.meter, d), WIDTH)]
         lines += ["", "Measured", *aligned(tables.measured(d.ridgeless, d))]
         lines += ["", f"Predicted at N = {d.N[-1]:,}"]
         lines += aligned(tables.risks_by_n(d)) + aligned(tables.ratios_by_n(d))
@@ -84,6 +92,8 @@ class Report:
         found = {"teacher": self.teacher, "student": self.student, **fields(self.diagnosis)}
         if self.check is not None:
             found["verification"] = self.check
+        if self.meter is not None:
+            found["misfit_meter"] = self.meter
         return strict(found)
 
     @property
@@ -101,6 +111,8 @@ class Report:
             )
         at_N = f"At N = {d.N[-1]:,}"
         body = page.opening(self.heading, d.verdict.headline, d.verdict.reasons, d.warnings)
+        if self.meter is not None:
+            body.append(f"<h2>By the misfit</h2><p>{escape(_metered(self.meter, d))}</p>")
         if d.classification is not None:
             c = d.classification
             shown = c.errors if c.losses is None else c.losses
@@ -145,9 +157,30 @@ class Report:
 
     def _repr_html_(self) -> str:
         shown = f"<p>{escape(self.heading)}</p>{self.diagnosis._repr_html_()}"
+        if self.meter is not None:
+            shown += f"<p>{escape(_metered(self.meter, self.diagnosis))}</p>"
         if self.check is not None:
             shown += page.table(tables.checked(self.check), "Predicted / measured")
         return shown
+
+
+def _metered(meter: Meter, d: Diagnosis) -> str:
+    """Gain by the misfit, what it overlooks, and the gain that is predicted at these sizes."""
+    overlooked = d.prediction.estimate(
+        lambda q: q["leaked"] + q["rho_s"] + q["missed"] - q["rho_w"]  # sigma^2 cancels
+    )
+    told = (
+        f"Teacher and student differ by {meter.misfit} (mean square). Read from that, without a "
+        f"label, the student's squared error is {meter.gain} below its teacher's. By the labels of "
+        f"these rows the reading overlooks {overlooked}: {meter.gain - overlooked} remain."
+    )
+    if len(d.n) == 1:
+        gain = d.gain[-1, -1]
+        value, low, high = (float(number) for number in (gain.value, gain.low, gain.high))
+        told += f" Predicted at n = {d.n[0]:,}: {value:.4g} ({low:.4g} to {high:.4g})."
+    if d.ridge != RIDGELESS:
+        told += " All this is for least squares without ridge; with one the reading overlooks more."
+    return told
 
 
 def _agreement(check: pd.DataFrame) -> str:

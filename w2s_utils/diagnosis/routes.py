@@ -154,7 +154,7 @@ def rank_routes(
     if not middles:
         raise ValueError("Give at least one middle model.")
     M = matrix_rows(weak, "weak")
-    n, N = count(n, "n", 3, "3"), count(N, "N", 3, "3")
+    n, N = (count(m, name, 3, "the least for two fits") for m, name in ((n, "n"), (N, "N")))
     if n >= M:
         raise ValueError(f"n must be below the number of rows {M}, got {n}.")
     if not isinstance(ridge, str):
