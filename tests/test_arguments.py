@@ -16,6 +16,7 @@ from w2s_utils.diagnosis import diagnose
 from w2s_utils.directions import EQUAL
 from w2s_utils.pair import GaussianPair, ShiftedPair
 from w2s_utils.splits import Splits
+from w2s_utils.theory.chain import Stage
 from w2s_utils.theory.classes import Logistic
 from w2s_utils.theory.fits import fit_features
 from w2s_utils.theory.fixed_point import CrossEntropy
@@ -39,6 +40,14 @@ SIZES = {"n": [20, 40], "N": [60, 120], "energy": 1.0}
 WEAK = PAIR.along(SPECTRUM, SPECTRUM).weak
 LABELS = Logistic(power=6.0)
 ONE_HOT = np.eye(2)[(Y > 0).astype(int)]
+
+BASES = [PAIR.weak_basis.copy(), PAIR.strong_basis.copy()]
+CHAIN = {
+    "bases": BASES, "target": np.ones(6), "noise_variance": 0.1, "sizes": [20, 30],
+    "teachers": [Stage(basis, 20) for basis in BASES], "students": [Stage(BASES[1], 30)],
+    "ridge": np.array([0.1, 0.2]), "moments": None,
+}  # fmt: skip
+ANSWERS = [one.taught_labels(np.ones(6), 0.1) for one in CHAIN["teachers"]]
 
 GIVEN = {
     "A": PAIR.weak_basis, "B": PAIR.strong_basis, "basis": PAIR.weak_basis, "vector": np.ones(6),
@@ -74,6 +83,28 @@ SPECIAL = {
     "diagnosis.diagnose_shift.diagnose_shift": {"groups": np.repeat([0, 1], 100)},
     "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60, "unlabelled": None, "test": None},
     "diagnosis.ranking.rank_pools": {"n": 20, "N": 60},
+    "diagnosis.meter.gain_from_misfit": {
+        "teacher": Y,
+        "student": W[:, 0].copy(),
+        "d_s": 4,
+        "N": 60,
+    },
+    "diagnosis.meter.class_gain_from_misfit": {
+        "teacher": np.full(ROWS, 0.3),
+        "student": np.linspace(0.1, 0.9, ROWS),
+    },
+    "diagnosis.routes.rank_routes": {"middles": {"m": X[:, 1:5].copy()}, "n": 20, "N": 60},
+    "simulation.chain.simulate_chain": {**CHAIN, "test": np.eye(6)},
+    "theory.chain.committee": {**CHAIN, "weights": np.array([0.5, 0.5])},
+    "theory.chain.average": {"answers": ANSWERS, "weights": np.array([0.5, 0.5])},
+    "theory.chain.expected_risks": {**CHAIN, "test": np.eye(6)},
+    "theory.chain.stages_of": {**CHAIN, "moments": [np.eye(6)] * 2},
+    "theory.misfit.metered_gain": {
+        "misfit": np.array([0.1, 0.2]),
+        "d_s": np.array([3, 4]),
+        "where": "training",
+    },
+    "theory.misfit.divergence": {"odds": Y, "other": W[:, 0].copy()},
     "theory.accuracy.least_squares_scores": {"labels": LABELS},
     "theory.fixed_point.fit": {
         "penalties": np.full(4, 0.1),
@@ -145,7 +176,7 @@ FUNCTIONS = public_functions()
 def arrays_in(value):
     if isinstance(value, np.ndarray):
         return [value]
-    if not isinstance(value, dict | tuple):
+    if not isinstance(value, dict | tuple | list):
         return []
     parts = value.values() if isinstance(value, dict) else value
     return [array for part in parts for array in arrays_in(part)]

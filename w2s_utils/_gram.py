@@ -48,7 +48,12 @@ def moment_root(moment: Array) -> Array:
 
 def check_rank(columns: Array, name: str) -> None:
     """Raise ValueError if columns are dependent up to rounding."""
-    condition = np.linalg.cond(columns) if len(columns) >= columns.shape[1] else np.inf
+    tall = len(columns) >= columns.shape[1]
+    check_condition(float(np.linalg.cond(columns)) if tall else np.inf, name)
+
+
+def check_condition(condition: float, name: str) -> None:
+    """Raise ValueError if columns of this condition number are dependent up to rounding."""
     if not condition < MAX_CONDITION:
         raise ValueError(
             f"{name} features must have full column rank, but their condition number is "

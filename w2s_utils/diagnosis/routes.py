@@ -341,20 +341,14 @@ def _risk(
 ) -> float:
     """Student's expected error against the labels; NaN where a fit diverges."""
     left = iter(alphas)
-    answers, offset = [], 0.0
-    for k, size in way.teachers:
-        stage = space.stages[k].at(size, next(left))
-        loss = float(stage.label_losses(target, 0.0, stage.ridge))
-        if np.isnan(loss):
-            return np.nan
-        answers.append(stage.taught_labels(target, 0.0))
-        offset += loss / (size + 1) / len(way.teachers) ** 2
+    answers = [
+        space.stages[k].at(size, next(left)).taught_labels(target, 0.0, strict=False)
+        for k, size in way.teachers
+    ]
+    losses = zip(answers, way.teachers, strict=True)
+    offset = sum(one.loss / (size + 1) for one, (_, size) in losses) / len(answers) ** 2
     told = average(answers)
     for k, size in way.students:
-        stage = space.stages[k].at(size, next(left))
-        loss = float(stage.misfits(told, stage.ridge))
-        if np.isnan(loss):
-            return np.nan
-        told = stage.taught(told)
-        offset += loss / (size + 1)
+        told = space.stages[k].at(size, next(left)).taught(told, strict=False)
+        offset += told.loss / (size + 1)
     return told.risk(target) + intercept * offset

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg
 
-from w2s_utils._gram import check_rank, moment_root, second_moment
+from w2s_utils._gram import check_condition, moment_root, second_moment
 from w2s_utils._validate import Array, real_array, ridges, same_rows, sample_size
 from w2s_utils.directions import EQUAL, Features, Radii
 from w2s_utils.theory.fits import Fit, fit_features, single_risk
@@ -34,11 +34,15 @@ class Answers(NamedTuple):
         Mean coefficients.
     covariance : (k, k) ndarray
         Of the coefficients.
+    loss : float
+        Expected squared distance to what was taught, the target or a teacher, on fresh inputs of
+        the training law; NaN of averages.
     """
 
     directions: Array
     mean: Array
     covariance: Array
+    loss: float = np.nan
 
     def risk(self, target: Array, test: Array | None = None) -> float:
         r"""Expected excess risk.
@@ -107,7 +111,7 @@ class Stage:
         other.__dict__["_principal"] = self._principal
         return other
 
-    def taught_labels(self, target: Array, noise_variance: float) -> Answers:
+    def taught_labels(self, target: Array, noise_variance: float, strict: bool = True) -> Answers:
         """Answers of a model that is fitted to noisy labels of the target.
 
         Parameters
@@ -116,6 +120,8 @@ class Stage:
             Coefficients beta.
         noise_variance : float
             Label noise sigma^2, in squared units of the target.
+        strict : bool
+            Refuse a fit whose risk diverges. If False, what depends on it is NaN.
 
         Returns
         -------
@@ -124,21 +130,24 @@ class Stage:
         Raises
         ------
         ValueError
-            If the size is so near the interpolation threshold that the risk diverges.
+            If, strict, the size is so near the interpolation threshold that the risk diverges.
         """
         features = self._of_labels(target)
-        fit = self._fit(features, self.ridge)
+        fit = self._fit(features, self.ridge, strict)
         noise = fit.noise_factor * (noise_variance + features.rho)
         variance, common = fit.errors(features.target, noise)
         covariance = np.diag(variance) + np.outer(common, common)
-        return Answers(self._directions, fit.mean_factors * features.target, covariance)
+        mean, loss = fit.mean_factors * features.target, single_risk(features, noise_variance, fit)
+        return Answers(self._directions, mean, covariance, float(loss))
 
-    def taught(self, teacher: Answers) -> Answers:
+    def taught(self, teacher: Answers, strict: bool = True) -> Answers:
         r"""Answers of a model that is fitted to what another one answers on fresh inputs.
 
         Parameters
         ----------
         teacher : Answers
+        strict : bool
+            As in `taught_labels`.
 
         Returns
         -------
@@ -157,12 +166,13 @@ class Stage:
             t = \|(I-P)m\|^2 + \operatorname{tr}[(I-P)C] .
         """
         mean, covariance, power, unseen = self._told(teacher)
-        fit = self._fit(self._features(mean, unseen), self.ridge)
+        fit = self._fit(self._features(mean, unseen), self.ridge, strict)
         kept, lost = fit.mean_factors, fit.factors * (1 - fit.factors)
         second = covariance + np.outer(mean, mean)
         own = np.diag(fit.variances(power, np.asarray(unseen)))
         spread = np.outer(kept, kept) * covariance + fit.order * np.outer(lost, lost) * second
-        return Answers(self._directions, kept * mean, own + spread)
+        loss = float(_misfit(power, unseen, fit))
+        return Answers(self._directions, kept * mean, own + spread, loss)
 
     def label_losses(self, target: Array, noise_variance: float, ridge: ArrayLike) -> Array:
         """Expected risk of fits to labels of the target, where they are trained, for each ridge.
@@ -179,8 +189,7 @@ class Stage:
         """
         mean, _, power, unseen = self._told(teacher)
         fit = self._fit(self._features(mean, unseen), ridge, False)
-        bias = np.sum((1 - fit.mean_factors) ** 2 * power, axis=-1)
-        return np.asarray(bias + fit.error_power(power, unseen) + unseen)
+        return _misfit(power, unseen, fit)
 
     def _told(self, teacher: Answers) -> tuple[Array, Array, Array, float]:
         """Along the own directions: mean, covariance, power; and the power beside them."""
@@ -216,8 +225,9 @@ class Stage:
     @cached_property
     def _principal(self) -> tuple[Array, Array, Array]:
         seen = self._where_trained(self.features)
-        check_rank(seen, "a stage's")
         left, singular, right = linalg.svd(seen, full_matrices=False)
+        full = len(seen) >= seen.shape[1] and singular[-1] > 0
+        check_condition(singular[0] / singular[-1] if full else np.inf, "a stage's")
         return left, singular**2, self.features @ (right.T / singular)
 
     @property
@@ -234,6 +244,12 @@ class Stage:
     def _directions(self) -> Array:
         """The same functions as coefficients of the inputs, (D, d)."""
         return self._principal[2]
+
+
+def _misfit(power: Array, unseen: float, fit: Fit) -> Array:
+    """Squared distance to a teacher of this power along the features and beside them."""
+    bias = np.sum((1 - fit.mean_factors) ** 2 * power, axis=-1)
+    return np.asarray(bias + fit.error_power(power, unseen) + unseen)
 
 
 def committee(
