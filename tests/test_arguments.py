@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import w2s_utils
-from w2s_utils.diagnosis import diagnose
+from w2s_utils.diagnosis import diagnose, rank_routes
 from w2s_utils.directions import EQUAL
 from w2s_utils.pair import GaussianPair, ShiftedPair
 from w2s_utils.splits import Splits
@@ -94,6 +94,10 @@ SPECIAL = {
         "student": np.linspace(0.1, 0.9, ROWS),
     },
     "diagnosis.routes.rank_routes": {"middles": {"m": X[:, 1:5].copy()}, "n": 20, "N": 60},
+    "diagnosis.routes_verification.verify_routes": {
+        "middles": {"m": X[:, 1:5].copy()},
+        "routes": rank_routes(W, {"m": X[:, 1:5].copy()}, S, Y, n=20, N=60),
+    },
     "simulation.chain.simulate_chain": {**CHAIN, "test": np.eye(6)},
     "theory.chain.committee": {**CHAIN, "weights": np.array([0.5, 0.5])},
     "theory.chain.average": {"answers": ANSWERS, "weights": np.array([0.5, 0.5])},

@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from w2s_utils.diagnosis import Routes, RoutesReport, diagnose, rank_routes
+from w2s_utils.diagnosis import Routes, RoutesReport, diagnose, rank_routes, verify_routes
 from w2s_utils.metrics import mean
 from w2s_utils.probes import fit_ridge
 from w2s_utils.simulation import simulate_chain
@@ -128,6 +129,27 @@ def test_against_models_that_are_fitted():
         assert abs(row["student"] - truth.value) < 3 * np.hypot(own, truth.standard_error)
 
 
+@pytest.mark.parametrize("ridge", ["tuned", 0.05, 0.0])
+def test_ways_that_are_run_agree_with_what_was_predicted(ridge):
+    """Predicted from 3,000 rows, run on 3,000 others; 12 splits."""
+    (X, y), (Z, w) = draw(ROWS, 10), draw(ROWS, 11)
+    found = rank_routes(X["w"], {"m": X["m"]}, X["s"], y, n=120, N=400, ridge=ridge)
+    check = verify_routes(found, Z["w"], {"m": Z["m"]}, Z["s"], w, trials=12)
+    assert set(check.index) == NAMES
+    own = (check["student_high"] - check["student"]) / 1.73
+    z = (check["measured"] - check["student"]) / np.hypot(own, check["standard_error"])
+    assert (z.abs() < 3.5).all()
+    ways = check.drop("one step")
+    own = (ways["change_high"] - ways["change"]) / 1.73
+    z = (ways["change_measured"] - ways["change"]) / np.hypot(own, ways["change_error"])
+    assert (z.abs() < 3.5).all()
+    with pytest.raises(ValueError, match="Features of m are missing"):
+        verify_routes(found, Z["w"], {}, Z["s"], w)
+    few = {"m": Z["m"][:600]}
+    with pytest.raises(ValueError, match="n = 120 and N = 400 do not fit into 600 rows beside 120"):
+        verify_routes(found, Z["w"][:600], few, Z["s"][:600], w[:600])
+
+
 def test_shifts_and_units_do_not_matter():
     X, y = draw(ROWS, 2)
     plain = rank_routes(X["w"], {"m": X["m"]}, X["s"], y, n=60, N=150)
@@ -175,12 +197,12 @@ def test_advice_follows_the_bands():
         {"route": "one step", "student": 2.0, "change": 0.0, "change_low": 0.0,
          "change_high": 0.0, **row},
     ])  # fmt: skip
-    unsure = Routes(100, 200, ROWS, ways, True)
+    unsure = Routes(100, 200, ROWS, ways, 0.5, 0.0, 1.0, True, {})
     assert unsure.advice == (
         "No way is surely better than one step. The lowest prediction is that of committee with m: "
         "the student's excess risk is 5.0 ± 10.0 % lower, and this band holds no change, too."
     )
-    sure = Routes(100, 200, ROWS, ways.assign(change_high=-0.05), True)
+    sure = replace(unsure, table=ways.assign(change_high=-0.05))
     assert sure.advice.startswith("Teach the student by a committee with m: the student's excess")
 
 

@@ -12,6 +12,7 @@ from w2s_utils.diagnosis.ranking_report import RankingReport
 from w2s_utils.diagnosis.report import Report
 from w2s_utils.diagnosis.routes import Routes, rank_routes
 from w2s_utils.diagnosis.routes_report import RoutesReport
+from w2s_utils.diagnosis.routes_verification import verify_routes
 from w2s_utils.diagnosis.rows import FeatureSet
 from w2s_utils.diagnosis.shift_report import ShiftReport
 from w2s_utils.diagnosis.tuned import predict_tuned
@@ -23,5 +24,5 @@ __all__ = [
     "Ranking", "RankingReport", "Report", "Routes", "RoutesReport", "ShiftDiagnosis",
     "ShiftReport", "Verdict", "class_gain_from_misfit", "diagnose", "diagnose_shift",
     "gain_from_misfit", "predict_tuned", "rank_pools", "rank_routes", "rank_teachers",
-    "split_sets", "verify",
+    "split_sets", "verify", "verify_routes",
 ]  # fmt: skip

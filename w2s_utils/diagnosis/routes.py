@@ -42,20 +42,30 @@ class Routes:
         `Diagnosis.risk`), change against one step with its band, and ``probability``: that the way
         is better than one step, NaN for that itself. Without prediction, near an interpolation
         threshold, all are NaN.
-    noise_known : bool
-        Whether the label noise is taken off the risks.
+    noise_variance : float or None
+        Label noise that is taken off the risks.
+    ridge : "tuned" or float
+    energy : float
+    intercept : bool
+        Whether models have one, and columns count at mean 0 and variance 1.
+    sets : dict of FeatureSet
+        What is known of the features: of "weak", "strong" and each middle model.
     """
 
     n: int
     N: int
     rows: int
     table: pd.DataFrame
-    noise_known: bool
+    noise_variance: float | None
+    ridge: Ridge
+    energy: float
+    intercept: bool
+    sets: dict[str, FeatureSet]
 
     @property
     def measure(self) -> str:
         """What the risks are."""
-        return "excess risk" if self.noise_known else "squared error"
+        return "squared error" if self.noise_variance is None else "excess risk"
 
     @cached_property
     def advice(self) -> str:
@@ -165,18 +175,24 @@ def rank_routes(
     w, s = Reader("weak", weak), Reader("strong", strong)
     sigma2 = np.nan if noise_variance is None else noise_variance
     whole, left = {"noise": np.asarray(sigma2)}, {"noise": np.full(BLOCKS, sigma2)}
+    sets: dict[str, FeatureSet] = {}
     factor = 1.0
     for name, rows in middles.items():
         try:
-            found = _of_middle(w, Reader("middle", rows), s, known, (n, N), ridge, energy, as_given)
+            of_middle = Reader("middle", rows)
+            found, (of_w, of_m, of_s) = _of_middle(
+                (w, of_middle, s), known, (n, N), ridge, energy, as_given
+            )
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
+        sets |= {"weak": of_w, name: of_m, "strong": of_s}
         factor = max(factor, found.widened)
         for route, risk in found.whole.items():
             whole.setdefault(route.format(name), risk)
             left.setdefault(route.format(name), found.left_out[route])
     prediction = Prediction(whole, left, factor)
-    return Routes(n, N, M, _table(prediction), noise_variance is not None)
+    table = _table(prediction)
+    return Routes(n, N, M, table, noise_variance, ridge, energy, not as_given, sets)
 
 
 def _table(prediction: Prediction) -> pd.DataFrame:
@@ -209,11 +225,15 @@ def _table(prediction: Prediction) -> pd.DataFrame:
 
 
 def _of_middle(
-    w: Reader, m: Reader, s: Reader, labels: Labels, sizes: tuple[int, int], ridge: Ridge,
-    energy: float, as_given: bool,
-) -> Prediction:  # fmt: skip
+    readers: tuple[Reader, Reader, Reader],
+    labels: Labels,
+    sizes: tuple[int, int],
+    ridge: Ridge,
+    energy: float,
+    as_given: bool,
+) -> tuple[Prediction, list[FeatureSet]]:
     """Risks of the student by each way with one middle model, "{}" in place of its name."""
-    readers, standard = (w, m, s), not as_given
+    standard = not as_given
     counts = {reader.name: matrix_rows(reader.features, reader.name) for reader in readers}
     if len({*counts.values(), len(labels)}) != 1:
         came = ", ".join(f"{name} has {rows}" for name, rows in counts.items())
@@ -262,7 +282,7 @@ def _of_middle(
     left = {name: np.array([one[name] for one in left_out]) for name in whole}
     for name in whole:  # what chance explains is of order 1/M
         whole[name] = BLOCKS * whole[name] - (BLOCKS - 1) * left[name].mean(axis=0)
-    return Prediction(whole, left, widened(sets))
+    return Prediction(whole, left, widened(sets)), sets
 
 
 def _ways(n: int, N: int, intercept: bool) -> dict[str, _Way]:

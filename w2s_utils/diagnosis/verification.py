@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -100,7 +100,7 @@ def verify(
         (real_array(X[:], features.name, 2), features)
         for X, features in ((weak, diagnosis.weak), (strong, diagnosis.strong))
     ]
-    W, S = (_columns(X, features, diagnosis, diagnosis.intercept) for X, features in given)
+    W, S = (as_fitted(X, features, diagnosis, diagnosis.intercept) for X, features in given)
     splits = Splits(trials, test_size, seed)
     frames = [
         probe_sweep(W, S, {0: lambda _, y=column: y}, column, points, splits, ridge)  # type: ignore[misc]
@@ -122,7 +122,7 @@ def verify(
     classes = diagnosis.classification
     if classes is not None:
         if classes.losses is not None:  # logistic probes have an intercept of their own
-            W, S = (_columns(X, features, diagnosis, False) for X, features in given)
+            W, S = (as_fitted(X, features, diagnosis, False) for X, features in given)
         fixed = None if isinstance(ridge, str) else float(ridge)
         codes = known.values.astype(np.int64)
         rows += check_classes(classes, W, S, y, codes, points, splits, fixed)
@@ -130,18 +130,30 @@ def verify(
     return pd.DataFrame(rows, columns=header)
 
 
-def _columns(X: Array, known: FeatureSet, diagnosis: Diagnosis, constant: bool) -> Array:
-    """Features as the models of the diagnosis have them, with a constant if they are not tuned."""
-    if diagnosis.intercept:
+class How(Protocol):
+    """What models are: of a diagnosis, or of ways to teach."""
+
+    @property
+    def intercept(self) -> bool: ...  # noqa: D102
+
+    @property
+    def ridge(self) -> object: ...  # noqa: D102
+
+    @property
+    def energy(self) -> float: ...  # noqa: D102
+
+
+def as_fitted(X: Array, known: FeatureSet, how: How, constant: bool) -> Array:
+    """Features as the models have them, with a constant if they are not tuned."""
+    if how.intercept:
         spread = X.std(axis=0)
         X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
     if X.shape[1] < known.d:
         raise ValueError(f"{known.name} has {X.shape[1]} columns, fewer than were diagnosed.")
-    if diagnosis.ridge == "tuned":
+    if how.ridge == "tuned":
         return X
-    every = diagnosis.energy == 1
     name = known.name
-    _, directions = energy_directions(X, 1, name) if every else eigen_directions(X, name)
+    _, directions = energy_directions(X, 1, name) if how.energy == 1 else eigen_directions(X, name)
     kept: Array = X @ directions[:, : known.d]
     if constant:  # so long a column of ones that no ridge reaches its weight
         kept = np.column_stack([kept, np.full(len(X), LONG)])
