@@ -3,6 +3,7 @@ import pytest
 from scipy import special
 
 from w2s_utils.diagnosis import class_gain_from_misfit, gain_from_misfit
+from w2s_utils.directions import Radii
 from w2s_utils.metrics import mean
 from w2s_utils.pair import GaussianPair
 from w2s_utils.probes import fit_ridge
@@ -58,6 +59,34 @@ def test_what_the_meter_overlooks_is_within_its_bound():
     assert mean(overlooked).value > 10 * mean(overlooked).standard_error  # the meter alone errs
     with pytest.raises(ValueError, match="rho_s must be finite and >= 0, got -1"):
         found[0][0].most_overlooked(-1)
+
+
+def test_meter_allows_for_inputs_of_unequal_size():
+    """Two sizes of inputs, which enlarge k; without them the reading is too high."""
+    rng = np.random.default_rng(8)
+    D, n, N, rows, d_s = 40, 120, 150, 3000, 30
+    W, S = np.linalg.qr(rng.standard_normal((D, 25)))[0], np.eye(D)[:, :d_s]
+    beta = np.r_[np.ones(d_s), np.zeros(D - d_s)] / 6
+    radii = Radii([0.3, 1.7])
+
+    def inputs(rows):
+        sizes = np.sqrt(rng.choice(radii.squared, rows))
+        return sizes[:, None] * rng.standard_normal((rows, D))
+
+    off, plain = [], []
+    for _ in range(300):
+        X, U, at = inputs(n), inputs(N), inputs(rows)
+        weak = W @ fit_ridge(X @ W, X @ beta + rng.standard_normal(n))
+        student = S @ fit_ridge(U @ S, U @ weak)
+        true = np.sum((weak - beta) ** 2) - np.sum((student - beta) ** 2)
+        both = at @ weak, at @ student, d_s, N
+        off.append(gain_from_misfit(*both, radii=radii).gain.value - true)
+        plain.append(gain_from_misfit(*both).gain.value - true)
+    gap, unaware = mean(off), mean(plain)
+    assert abs(gap.value) < 3 * gap.standard_error + 0.1 * unaware.value
+    assert unaware.value > 6 * unaware.standard_error
+    with pytest.raises(ValueError, match="Sizes of inputs are allowed for on fresh inputs only"):
+        gain_from_misfit(np.ones(N), np.zeros(N), d_s, N, "training", radii)
 
 
 def test_units_and_columns_add_up():

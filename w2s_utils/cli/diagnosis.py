@@ -188,7 +188,8 @@ def diagnose(
         if teacher_says is None or student_says is None:
             return None
         teacher, student = files.read_labels(teacher_says), files.read_labels(student_says)
-        return diagnosis.gain_from_misfit(teacher, student, d.strong.d, int(d.N[0]))
+        strong, taught = d.strong, int(d.N[0])
+        return diagnosis.gain_from_misfit(teacher, student, strong.d, taught, radii=strong.radii)
 
     with request():
         _check_folder(out, "diagnosis.json")
