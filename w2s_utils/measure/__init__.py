@@ -5,6 +5,7 @@ compare coordinates and are here to show what they measure.
 """
 
 from w2s_utils.measure.correlation import CorrelationDimension, correlation_dimension
+from w2s_utils.measure.decay import Decay, fit_decay, read_curves
 from w2s_utils.measure.leverage import leverage_excess, noise_inflation
 from w2s_utils.measure.published import published_dimensions
 from w2s_utils.measure.sketch import projection_sketch, rotation_sketch
@@ -31,6 +32,9 @@ __all__ = [
     "projection_sketch",
     "rotation_sketch",
     "published_dimensions",
+    "Decay",
+    "fit_decay",
+    "read_curves",
     "leverage_excess",
     "noise_inflation",
 ]
