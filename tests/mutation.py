@@ -40,6 +40,8 @@ MODULES = {
     "theory/logistic": "tests/theory/test_logistic.py",
     "theory/phases": "tests/theory/test_phases.py",
     "theory/ridge": "tests/theory/test_ridge.py",
+    "theory/chain": "tests/theory/test_chain.py",
+    "theory/misfit": "tests/theory/test_misfit.py",
     "theory/shift": "tests/theory/test_shift.py",
     "theory/shifted_ridge": "tests/theory/test_shifted_ridge.py",
     "shifted": "tests/theory/test_shifted_ridge.py",

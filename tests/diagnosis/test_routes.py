@@ -219,6 +219,8 @@ def test_without_prediction_there_is_no_number():
         ({"n": 2}, "n must exceed the least for two fits = 3, got 2"),
         ({"ridge": -1.0}, "ridge must be >= 0"),
         ({"ridge": "best"}, 'ridge must be "tuned" or not negative'),
+        ({"ridge": [1.0] * 4}, "ridge must be one number for all fits, got 4"),
+        ({"noise_variance": -1.0}, "noise_variance must be finite and >= 0, got -1.0"),
         ({"rows": 100, "n": 50}, "m: At least 126 rows are needed for 42 directions"),
     ],
 )
@@ -233,6 +235,8 @@ def test_sets_of_other_rows_are_refused():
         rank_routes(X["w"], {"m": X["m"][:-1]}, X["s"], y, n=50, N=60)
     with pytest.raises(ValueError, match="Give at least one middle model"):
         rank_routes(X["w"], {}, X["s"], y, n=50, N=60)
+    with pytest.raises(ValueError, match="A middle model must not be called 'strong'"):
+        rank_routes(X["w"], {"strong": X["m"]}, X["s"], y, n=50, N=60)
     X["m"][0] = np.nan
     with pytest.raises(ValueError, match="middle"):
         rank_routes(X["w"], {"m": X["m"]}, X["s"], y, n=50, N=60)

@@ -163,11 +163,18 @@ def rank_routes(
     """
     if not middles:
         raise ValueError("Give at least one middle model.")
+    taken = middles.keys() & {"weak", "strong"}
+    if taken:
+        raise ValueError(f"A middle model must not be called {taken.pop()!r}: rename it.")
     M = matrix_rows(weak, "weak")
     n, N = (count(m, name, 3, "the least for two fits") for m, name in ((n, "n"), (N, "N")))
     if n >= M:
         raise ValueError(f"n must be below the number of rows {M}, got {n}.")
+    if noise_variance is not None and not (np.isfinite(noise_variance) and noise_variance >= 0):
+        raise ValueError(f"noise_variance must be finite and >= 0, got {noise_variance}.")
     if not isinstance(ridge, str):
+        if np.ndim(ridge):
+            raise ValueError(f"ridge must be one number for all fits, got {np.size(ridge)}.")
         ridge = float(ridges(ridge, "ridge"))
     elif ridge != "tuned":
         raise ValueError(f'ridge must be "tuned" or not negative, got {ridge!r}.')
