@@ -70,6 +70,16 @@ def read_curves(file: str | Path) -> pd.DataFrame:
 def check_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of curves in double precision.
 
+    Parameters
+    ----------
+    curves : DataFrame
+        With the columns of `read_curves`, one row a point.
+
+    Returns
+    -------
+    DataFrame
+        These columns only.
+
     Raises
     ------
     ValueError
@@ -105,7 +115,8 @@ def fit_decay(curves: pd.DataFrame, candidates: Mapping[str, float]) -> Decay:
     Parameters
     ----------
     curves : DataFrame
-        As from `read_curves`. Points are independent, their errors sd over the root of trials.
+        As from `read_curves`. All points are taken for independent, those of one teacher and of
+        different teachers, and their errors for sd over the root of trials.
     candidates : mapping of str to float
         Dimensions under their names, above 0 and at least 2 below the smallest N.
 
@@ -121,8 +132,8 @@ def fit_decay(curves: pd.DataFrame, candidates: Mapping[str, float]) -> Decay:
     Notes
     -----
     a and b are each teacher's own. The interval of the dimension holds all d whose chi^2 is at most
-    6.6 above the least, the 99 % quantile of its law with one degree of freedom; it ends where the
-    curves end to tell.
+    6.6 above the least, the 99 % quantile of its law with one degree of freedom. Dimensions from a
+    thousandth of the smallest N to two below it are tried: an end there is no bound.
     """
     curves = check_curves(curves)
     most = float(curves["N"].min()) - 2
