@@ -135,6 +135,11 @@ SPECIAL = {
         "finite_size": True,
         "strict": True,
     },
+    "theory.fits.misfit_to": {
+        "power_s": SPECTRUM,
+        "unseen": np.array(0.3),
+        "student": fit_features(WEAK, 40, 0.1, "m", "alpha", True, True),
+    },
     "theory.fits.teacher_answers": {
         "weak": WEAK,
         "noise_variance": 0.1,

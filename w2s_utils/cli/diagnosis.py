@@ -1,6 +1,6 @@
 """The commands that predict from features: ``w2s diagnose`` and ``rank``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -328,11 +328,7 @@ def _ranking(
 
     more = None if replicates is None else files.read_replicates(replicates)
     with sets.reading() as given:
-        W, S = given["teachers"].values(), given["strong"]
-        how |= {
-            "n": min(4 * max(X.shape[1] for X in W), S.shape[0] // 2) if n is None else n,
-            "N": 10 * S.shape[1] if N is None else N,
-        }
+        how |= _sizes(n, N, given["teachers"].values(), given["strong"])
         if sets.pools:
             if more is not None:
                 raise ValueError("--replicates are for inputs of one kind.")
@@ -368,14 +364,19 @@ def _routes(
     W, S = files.open_features(weak[0]), files.open_features(strong)
     middles = by_name({file: files.open_features(file) for file in chain}, "middle models")
     y = files.read_labels(labels, names=True)
-    widest = max(X.shape[1] for X in (W, *middles.values()))
-    found = diagnosis.rank_routes(
-        W, middles, S, y,
-        n=min(4 * widest, S.shape[0] // 2) if n is None else n,
-        N=10 * S.shape[1] if N is None else N,
-        ridge=ridge[0] if ridge else "tuned", **how,
-    )  # fmt: skip
+    how |= _sizes(n, N, (W, *middles.values()), S)
+    tuned: dict[str, Any] = {"ridge": ridge[0] if ridge else "tuned"}
+    found = diagnosis.rank_routes(W, middles, S, y, **tuned, **how)
     return diagnosis.RoutesReport(found, teacher=shown(weak[0]), student=shown(strong))
+
+
+def _sizes(n: int | None, N: int | None, weak: Iterable[Any], strong: Any) -> dict[str, int]:
+    """Sizes that a ranking is for: those given, or some that suit the widths."""
+    widest = max(X.shape[1] for X in weak)
+    return {
+        "n": min(4 * widest, strong.shape[0] // 2) if n is None else n,
+        "N": 10 * strong.shape[1] if N is None else N,
+    }
 
 
 def _of_one(given: dict[str, Any]) -> dict[str, Any]:

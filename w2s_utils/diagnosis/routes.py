@@ -256,13 +256,14 @@ def _of_middle(
             f"{len(labels)}; give more inputs or lower the energy."
         )
     grams = read_grams(readers, centred, chunks, standard)
-    every, halves = covariance(grams.halves.sum(axis=0), len(labels), standard), grams.halves
+    halves, total = grams.halves, grams.halves.sum(axis=0)
+    every = covariance(total, len(labels), standard)
+    label_mean = centred.rows(slice(None)).mean(axis=0)
     sets, start = [], 0
     for reader in readers:
         part = slice(start, start + reader.cuts[-1])
         cross = every[0][part, D:]
-        mean = centred.rows(slice(None)).mean(axis=0)
-        sets.append(reader.summaries(every[0][part, part], cross, mean)[-1])
+        sets.append(reader.summaries(every[0][part, part], cross, label_mean)[-1])
         start = part.stop
     block = np.array([len(range(b, len(labels), BLOCKS)) for b in range(BLOCKS)])
     of_halves = [
@@ -284,7 +285,7 @@ def _of_middle(
     whole = risks(spaces[0])
     left_out = []
     for b, gram in enumerate(grams):
-        others, _ = covariance(halves.sum(axis=0) - gram, len(labels) - int(block[b]), standard)
+        others, _ = covariance(total - gram, len(labels) - int(block[b]), standard)
         left_out.append(risks(_Space(sets, others)))
     left = {name: np.array([one[name] for one in left_out]) for name in whole}
     for name in whole:  # what chance explains is of order 1/M
@@ -333,9 +334,8 @@ def _ridges(spaces: Sequence[_Space], way: _Way, ridge: Ridge) -> list[list[floa
 def _chosen(spaces: Sequence[_Space], way: _Way, column: int) -> Iterator[float]:
     """Ridges of the least loss that each fit can see, less what chance makes of it."""
 
-    def best(stages: Sequence[Stage], losses: Sequence[Array]) -> float:
+    def best(path: Array, losses: Sequence[Array]) -> float:
         whole, *halves = losses
-        path = _path(stages[0])
         return float(_ridge_path.least(2 * whole - np.mean(halves, axis=0), path))
 
     targets = [space.targets[column] for space in spaces]
@@ -346,7 +346,7 @@ def _chosen(spaces: Sequence[_Space], way: _Way, column: int) -> Iterator[float]
         losses = [
             one.label_losses(target, 0.0, path) for one, target in zip(stages, targets, strict=True)
         ]
-        alpha = best(stages, losses)
+        alpha = best(path, losses)
         for answers, one, target in zip(taught, stages, targets, strict=True):
             answers.append(one.at(size, alpha).taught_labels(target, 0.0))
         yield alpha
@@ -354,7 +354,7 @@ def _chosen(spaces: Sequence[_Space], way: _Way, column: int) -> Iterator[float]
     for k, size in way.students:
         stages = [space.stages[k].at(size, 0.0) for space in spaces]
         path = _path(stages[0])
-        alpha = best(stages, [one.misfits(t, path) for one, t in zip(stages, told, strict=True)])
+        alpha = best(path, [one.misfits(t, path) for one, t in zip(stages, told, strict=True)])
         told = [one.at(size, alpha).taught(t) for one, t in zip(stages, told, strict=True)]
         yield alpha
 

@@ -20,7 +20,7 @@ from scipy import linalg
 from w2s_utils._gram import check_condition, moment_root, second_moment
 from w2s_utils._validate import Array, real_array, ridges, same_rows, sample_size
 from w2s_utils.directions import EQUAL, Features, Radii
-from w2s_utils.theory.fits import Fit, fit_features, single_risk
+from w2s_utils.theory.fits import Fit, fit_features, misfit_to, single_risk
 
 
 class Answers(NamedTuple):
@@ -171,7 +171,7 @@ class Stage:
         second = covariance + np.outer(mean, mean)
         own = np.diag(fit.variances(power, np.asarray(unseen)))
         spread = np.outer(kept, kept) * covariance + fit.order * np.outer(lost, lost) * second
-        loss = float(_misfit(power, unseen, fit))
+        loss = float(misfit_to(power, unseen, fit))
         return Answers(self._directions, kept * mean, own + spread, loss)
 
     def label_losses(self, target: Array, noise_variance: float, ridge: ArrayLike) -> Array:
@@ -189,7 +189,7 @@ class Stage:
         """
         mean, _, power, unseen = self._told(teacher)
         fit = self._fit(self._features(mean, unseen), ridge, False)
-        return _misfit(power, unseen, fit)
+        return misfit_to(power, unseen, fit)
 
     def _told(self, teacher: Answers) -> tuple[Array, Array, Array, float]:
         """Along the own directions: mean, covariance, power; and the power beside them."""
@@ -244,12 +244,6 @@ class Stage:
     def _directions(self) -> Array:
         """The same functions as coefficients of the inputs, (D, d)."""
         return self._principal[2]
-
-
-def _misfit(power: Array, unseen: float, fit: Fit) -> Array:
-    """Squared distance to a teacher of this power along the features and beside them."""
-    bias = np.sum((1 - fit.mean_factors) ** 2 * power, axis=-1)
-    return np.asarray(bias + fit.error_power(power, unseen) + unseen)
 
 
 def committee(

@@ -154,6 +154,10 @@ def teacher_answers(
 def misfit(answers: Answers, student: Fit) -> Array:
     """Expected squared difference between a student and its teacher where it is trained."""
     power_s = answers.mean_s**2 + answers.variance_s
-    unseen = answers.mean + answers.variance - power_s.sum(axis=-1)
+    return misfit_to(power_s, answers.mean + answers.variance - power_s.sum(axis=-1), student)
+
+
+def misfit_to(power_s: Array, unseen: Array | float, student: Fit) -> Array:
+    """`misfit` to a teacher of this power along the student's directions, and beside them."""
     bias = np.sum((1 - student.mean_factors) ** 2 * power_s, axis=-1)
     return np.asarray(bias + student.error_power(power_s, unseen) + unseen)
