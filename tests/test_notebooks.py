@@ -1,4 +1,6 @@
-"""Every notebook keeps the book's rules, and every command that a page names would be accepted."""
+"""Every notebook keeps the book's rules and its reference values, and every command that a page
+names would be accepted.
+"""
 
 import ast
 import json
@@ -8,6 +10,7 @@ from pathlib import Path
 from pydoc import locate
 
 import pytest
+import yaml
 
 from w2s_utils import publish
 
@@ -46,6 +49,35 @@ def test_only_reference_cells_keep_outputs(path):
         assert cell["execution_count"]
     for cell in cells(path, "code"):
         assert cell in kept or (cell["outputs"] == [] and cell["execution_count"] is None)
+
+
+def printed(cell):
+    return "".join("".join(output["text"]) for output in cell["outputs"])
+
+
+def changed(path, executed):
+    """Reference cells of a notebook that gave something else when it was executed."""
+    given = {cell["id"]: cell for cell in cells(executed, "code")}
+    kept = (cell for cell in cells(path, "code") if "nbval-check-output" in tags(cell))
+    return [cell["id"] for cell in kept if printed(given[cell["id"]]) != printed(cell)]
+
+
+@each_notebook
+def test_the_build_gives_the_reference_values(path, built):
+    # The quick profile is the notebooks' own parameters, so nbval would only run them once more.
+    assert yaml.safe_load((ROOT / "notebooks/profiles/quick.yaml").read_text()) == {}
+    assert changed(path, ROOT / f"build/executed/quick/{path.name}") == []
+
+
+def test_another_reference_value_is_seen(tmp_path):
+    path = NOTEBOOKS[0]
+    notebook = json.loads(path.read_text())
+    cell = next(c for c in notebook["cells"] if "nbval-check-output" in tags(c))
+    cell["outputs"][0]["text"][-1] += "1"
+    other = tmp_path / "other.ipynb"
+    other.write_text(json.dumps(notebook))
+    assert changed(path, path) == []
+    assert changed(path, other) == [cell["id"]]
 
 
 @each_notebook

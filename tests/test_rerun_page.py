@@ -1,7 +1,8 @@
 """Every command of the page on rerunning is executed, in order, as a reader would type it.
 
-The project is a copy whose notebooks hold their parameters and one more cell, so that the whole
-page takes a minute; that the notebooks themselves run is what the rest of the tests are for.
+The project is a copy with the notebooks that the page names, and of these the parameters and one
+more cell, so that the whole page takes a minute; that the notebooks themselves run is what the rest
+of the tests are for.
 """
 
 import os
@@ -16,12 +17,14 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "book/rerun.md").read_text()
 BLOCKS = [block.splitlines() for block in re.findall(r"^```bash\n(.*?)^```$", PAGE, re.M | re.S)]
 COMMANDS = [command for block in BLOCKS for command in block]
 SERVERS = ("dask scheduler", "dask worker")
+NAMED = sorted(set(re.findall(r"\b\d\d_\w+", "\n".join(COMMANDS))))
 MINIATURE = "\n".join(["format: jb-book", "root: book/intro", "chapters:"])
 
 
@@ -33,7 +36,8 @@ def project(tmp_path_factory):
     (root / "_config.yml").write_text("title: Miniature\nonly_build_toc_files: true\n")
     (root / "notebooks/profiles").mkdir(parents=True)
     toc = MINIATURE
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for name in NAMED:
+        path = ROOT / f"notebooks/{name}.ipynb"
         notebook = nbformat.read(path, as_version=4)
         kept = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
         title = next(c for c in notebook.cells if c.cell_type == "markdown")
@@ -44,9 +48,11 @@ def project(tmp_path_factory):
         answer.outputs = [nbformat.v4.new_output("stream", name="stdout", text="42\n")]
         notebook.cells = [title, *kept, answer]
         nbformat.write(notebook, root / "notebooks" / path.name)
-        toc += f"\n  - file: notebooks/{path.stem}"
+        toc += f"\n  - file: notebooks/{name}"
     for path in (ROOT / "notebooks/profiles").glob("*.yaml"):
-        (root / "notebooks/profiles" / path.name).write_bytes(path.read_bytes())
+        profile = yaml.safe_load(path.read_text())
+        kept = {name: profile[name] for name in NAMED if name in profile}
+        (root / "notebooks/profiles" / path.name).write_text(yaml.safe_dump(kept))
     (root / "_toc.yml").write_text(toc)
     return root
 
@@ -107,6 +113,7 @@ def test_every_command_of_the_page_works(project, shell):
     assert (project / "ranking/ranking.json").exists()
     last = pd.read_csv(project / "risks.csv", comment="#")  # written three times
     assert (set(last["n"]), set(last["trials"])) == ({400}, {1000})
+    assert len(NAMED) > 1
     assert "2 passed" in printed[COMMANDS[-1]]  # the cell of parameters and the answer
 
 
