@@ -4,6 +4,7 @@ Seeded, so that a failure repeats. More than 10,000 inputs in all.
 """
 
 import io
+import os
 import pickle
 import random
 import sys
@@ -15,7 +16,9 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.torch_file import MATRIX, tensor, write_pt
+from tests.io.arrow_file import arrow_table, write_arrow
+from tests.safetensors_file import write_safetensors
+from tests.torch_file import MATRIX, sparse, tensor, write_pt
 from w2s_utils import cli, publish, sweeps
 from w2s_utils.errors import UserError
 from w2s_utils.features import embedding, packages
@@ -24,6 +27,7 @@ from w2s_utils.publish import pdf
 from w2s_utils.tasks import colored_mnist, finetuned, sst2, utkface
 
 FILES, LINES = 1500, 900  # inputs for each reader, and for the command line
+NEW = int(os.environ.get("W2S_FUZZ", 400))
 
 NASTY = [
     b"",
@@ -126,6 +130,59 @@ def damaged(kind, rng, valid):
     tokens = PICKLE_TOKENS if name.endswith(".pkl") else NASTY
     members[name] = mutate(members[name], rng, tokens)
     return zipped(members)
+
+
+def sparse_members(tmp_path):
+    """Members of valid files of torch: an expanded tensor in nested dicts, and two sparse ones."""
+    i, j = MATRIX.nonzero()
+    row = tensor("0", (4, 3), strides=(0, 1), size=3)
+    parts = [tensor("ij", (2, 11), storage="LongStorage"), tensor("v", (11,))]
+    ends = tensor("e", (5,), storage="LongStorage")
+    columns = tensor("j", (11,), storage="LongStorage")
+    storages = {
+        "0": MATRIX[0].astype("f4"), "ij": np.array([i, j]), "v": MATRIX[i, j].astype("f4"),
+        "e": np.array([0, 2, 5, 8, 11]), "j": j,
+    }  # fmt: skip
+    for data in (
+        {"a": {0: [row]}, "b": 1},
+        sparse("coo", *parts, (4, 3), True),
+        sparse("csr", ends, columns, parts[1], (4, 3)),
+    ):
+        path = write_pt(tmp_path / "valid.pt", data, storages)
+        with zipfile.ZipFile(path) as archive:
+            yield {name: archive.read(name) for name in archive.namelist()}
+
+
+TENSOR_TOKENS = [*NASTY, b'"BF16"', b'"F8_E5M2"', b"[4,3]", b"[0]", b"null", b"1e9", b"-1", b"X"]
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "nested and sparse pt", "arrow", "parquet"])
+def test_readers_of_new_kinds(tmp_path, kind):
+    """W2S_FUZZ sets how many."""
+    rng = random.Random(4)
+    suffix = kind.split()[-1]
+    path, read = tmp_path / f"X.{suffix}", 0
+    if kind == "safetensors":
+        write_safetensors(path, {"X": ("BF16", MATRIX), "a": ("F32", MATRIX)})
+        valid = [path.read_bytes()]
+    elif suffix == "pt":
+        members = list(sparse_members(tmp_path))
+    else:
+        valid = [
+            write_arrow(arrow_table()[1], tmp_path / f"valid.{end}").read_bytes()
+            for end in ({"parquet"} if kind == "parquet" else {"arrow", "feather"})
+        ]
+    for _ in range(NEW):
+        if suffix == "pt":
+            path.write_bytes(damaged("pt", rng, members))
+        else:
+            path.write_bytes(mutate(rng.choice(valid), rng, TENSOR_TOKENS))
+        name = rng.choice(["", "::X", "::a", "::vector", "::fixed", "::price", "::a.0.0"])
+        array = attempt(rng.choice([read_features, read_labels]), f"{path}{name}")
+        if array is not None:
+            assert np.isfinite(array).all()
+            read += 1
+    assert 0 < read < NEW
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "pt"])

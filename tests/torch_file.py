@@ -43,6 +43,12 @@ def tensor(key, shape, strides=None, offset=0, storage="FloatStorage", size=None
     return Call(rebuild, kept, offset, shape, strides or steps, False, OrderedDict())
 
 
+def sparse(layout, *parts):
+    """Pickles as a sparse tensor of torch does."""
+    kind = Call(Global("torch.serialization", "_get_layout"), f"torch.sparse_{layout}")
+    return Call(Global("torch._utils", "_rebuild_sparse_tensor"), kind, parts)
+
+
 class Pickler(pickle._Pickler):  # the Python one, which can write any global
     def persistent_id(self, value):
         return value.pid if isinstance(value, Storage) else None

@@ -1,5 +1,6 @@
 """Files of a user: numbers are read exactly, all else is refused, nothing runs."""
 
+import json
 import os
 import pickle
 import re
@@ -10,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.torch_file import MATRIX, Call, Global, tensor, write_pt
+from tests.safetensors_file import write_safetensors
+from tests.torch_file import MATRIX, Call, Global, sparse, tensor, write_pt
 from w2s_utils.io.files import open_features, read_features, read_labels, read_replicates
+from w2s_utils.io.joining import Joined
 
 # --- What is read ---------------------------------------------------------------------------------
 
@@ -93,10 +96,151 @@ def test_files_of_torch_itself(tmp_path):
     for kept in (X.bfloat16(), X > 3):
         torch.save(kept, tmp_path / "kept.pt")
         np.testing.assert_array_equal(read_features(tmp_path / "kept.pt"), kept.double().numpy())
-    for refused in (torch.nn.Linear(2, 2), X.to_sparse(), np.ones(3)):
+    for layout in (X.to_sparse(), X.to_sparse_csr(), torch.nn.Parameter(X)):
+        torch.save(layout, tmp_path / "layout.pt")
+        np.testing.assert_array_equal(read_features(tmp_path / "layout.pt"), MATRIX)
+    for refused in (torch.nn.Linear(2, 2), np.ones(3)):
         torch.save(refused, tmp_path / "refused.pt")
         with pytest.raises(ValueError, match="not read because it could run code"):
             read_features(tmp_path / "refused.pt")
+
+
+def test_tensors_in_nested_dicts_and_lists_are_named_by_their_keys(tmp_path):
+    one = tensor("0", (4, 3))
+    content = {"layers": {0: one, 11: tensor("1", (4, 3))}, "all": [one, 5], "y": "text"}
+    storages = {"0": MATRIX.astype("f4"), "1": -MATRIX.astype("f4")}
+    path = write_pt(tmp_path / "all.pt", content, storages)
+    np.testing.assert_array_equal(read_features(f"{path}::layers.11"), -MATRIX)
+    np.testing.assert_array_equal(read_features(f"{path}::all.0"), MATRIX)
+    with pytest.raises(ValueError, match=r"choose one of all\.0, layers\.0, layers\.11"):
+        read_features(path)
+    content["layers"]["itself"] = content
+    write_pt(path, content, storages)
+    assert read_features(f"{path}::layers.0").shape == (4, 3)
+
+
+def test_expanded_and_sparse_tensors_are_read_in_full(tmp_path):
+    row = {"0": np.arange(3, dtype="f4")}
+    path = write_pt(tmp_path / "X.pt", tensor("0", (4, 3), strides=(0, 1), size=3), row)
+    np.testing.assert_array_equal(read_features(path), [[0, 1, 2]] * 4)
+    write_pt(path, tensor("0", (10**6, 10**6), strides=(0, 0), size=1), {"0": np.ones(1, "f4")})
+    with pytest.raises(ValueError, match="would grow 100-fold or more"):
+        read_features(path)
+
+    i, j = MATRIX.nonzero()
+    places, values = (
+        tensor("i", (2, 11), storage="LongStorage"),
+        tensor("v", (11,), storage="DoubleStorage"),
+    )
+    held = {"i": np.array([i, j]), "v": MATRIX[i, j]}
+    write_pt(path, sparse("coo", places, values, (4, 3), True), held)
+    np.testing.assert_array_equal(read_features(path), MATRIX)
+    ends, columns = (
+        tensor("e", (5,), storage="LongStorage"),
+        tensor("j", (11,), storage="LongStorage"),
+    )
+    held |= {"e": np.array([0, 2, 5, 8, 11]), "j": j}
+    write_pt(path, sparse("csr", ends, columns, values, (4, 3)), held)
+    np.testing.assert_array_equal(read_features(path), MATRIX)
+    for shape in ((3, 3), (4, 2)):  # a row or a column outside of it
+        write_pt(path, sparse("coo", places, values, shape), held)
+        with pytest.raises(ValueError, match="it is damaged"):
+            read_features(path)
+    write_pt(path, sparse("coo", places, values, (10**6, 10**6)), held)
+    with pytest.raises(ValueError, match="would grow 100-fold or more"):
+        read_features(path)
+    write_pt(path, sparse("bsr", ends, columns, values, (4, 3)), held)
+    with pytest.raises(ValueError, match=r"layout torch\.sparse_bsr, which is not read: save it"):
+        read_features(path)
+
+
+# --- safetensors and several files ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["F64", "F32", "F16", "I64", "I8", "U8", "BOOL", "BF16"])
+def test_safetensors_are_mapped_and_read_exactly(tmp_path, dtype):
+    path = write_safetensors(tmp_path / "X.safetensors", {"X": (dtype, MATRIX)})
+    expected = MATRIX != 0 if dtype == "BOOL" else MATRIX
+    np.testing.assert_array_equal(read_features(path), expected)
+    opened = open_features(f"{path}::X")
+    np.testing.assert_array_equal(opened[1:3], expected[1:3])
+    assert opened.shape == (4, 3)
+    assert opened.dtype == ("f4" if dtype == "BF16" else "?" if dtype == "BOOL" else opened.dtype)
+    if dtype not in ("BOOL", "BF16"):
+        assert isinstance(opened, np.memmap)
+
+
+def test_safetensors_as_their_library_writes_them(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"X": MATRIX, "y": np.arange(4)}, tmp_path / "X.safetensors", {"format": "np"})
+    np.testing.assert_array_equal(read_features(f"{tmp_path}/X.safetensors::X"), MATRIX)
+    np.testing.assert_array_equal(read_labels(f"{tmp_path}/X.safetensors::y"), np.arange(4))
+    index = {"metadata": {}, "weight_map": {"X": "X.safetensors", "far": "../X.safetensors"}}
+    file = tmp_path / "X.safetensors.index.json"
+    file.write_text(json.dumps(index))
+    np.testing.assert_array_equal(read_features(f"{file}::X"), MATRIX)
+    with pytest.raises(ValueError, match="choose one of X, far"):
+        read_features(file)
+    with pytest.raises(ValueError, match="lies in another folder"):
+        read_features(f"{file}::far")
+
+
+def test_shards_follow_each_other_by_their_numbers(tmp_path):
+    for number in (1, 2, 10):
+        np.save(tmp_path / f"weak-{number}.npy", np.full((number, 3), number, "f2"))
+    numbers = np.repeat([1, 2, 10], [1, 2, 10])
+    (tmp_path / "notes.txt").touch()
+    for name in (tmp_path, tmp_path / "weak-*.npy"):
+        opened = open_features(name)
+        assert (opened.shape, opened.dtype) == ((13, 3), np.float16)
+        np.testing.assert_array_equal(read_features(name)[:, 0], numbers)
+        for rows in (slice(2, 5), slice(0, 0), slice(None, None, 4), [12, 0, 0], numbers == 2):
+            np.testing.assert_array_equal(opened[rows][:, 0], numbers[rows])
+    np.save(tmp_path / "y-1.npy", [1.0]), np.save(tmp_path / "y-2.npy", [2.0, 3.0])
+    np.testing.assert_array_equal(read_labels(tmp_path / "y-*.npy"), [1, 2, 3])
+    np.save(tmp_path / "weak-3.npy", np.ones((2, 4)))
+    with pytest.raises(ValueError, match=r"must be alike, got \(1, 3\) float16, .*\(2, 4\)"):
+        open_features(tmp_path / "weak-*.npy")
+    with pytest.raises(ValueError, match="holds no file ending in"):
+        open_features(tmp_path / "strong-*.npy")
+    (tmp_path / "other.csv").write_text("a\n1\n")
+    with pytest.raises(ValueError, match=r"must hold files of one kind, it holds \.csv, \.npy"):
+        open_features(tmp_path)
+
+
+def test_rows_are_joined_by_their_ids(tmp_path):
+    ids, turned = np.array(["a", "b", "c", "d"]), [2, 0, 3, 1]
+    people = pd.DataFrame({"id": ids, "age": np.arange(4.0)})
+    people.iloc[turned].to_csv(tmp_path / "people.csv", index=False)
+    strong = pd.DataFrame(MATRIX, columns=["x", "y", "z"])
+    strong["id"] = ids
+    strong.to_parquet(tmp_path / "strong.parquet")
+    folder = tmp_path / "layers"
+    folder.mkdir()
+    np.save(folder / "last.npy", MATRIX[::-1])
+    pd.DataFrame({"id": ids[::-1]}).to_csv(folder / "rows.csv", index=False)
+    rows = Joined("id")
+    np.testing.assert_array_equal(rows.labels(f"{tmp_path}/people.csv::age"), turned)
+    for file in (tmp_path / "strong.parquet", folder / "last.npy"):
+        features = rows.features(str(file))
+        assert features.shape == (4, 3)
+        np.testing.assert_array_equal(features[:], MATRIX[turned])
+        np.testing.assert_array_equal(features[1:3], MATRIX[turned][1:3])
+    more = pd.DataFrame({"id": [*ids, "e"], "x": 0.0})
+    more.to_csv(tmp_path / "more.csv", index=False)
+    assert rows.features(f"{tmp_path}/more.csv").shape == (4, 1)
+    for table, wrong in (
+        (more[1:], "lacks 1 of the 4 ids of .*people.csv::age, a for one"),
+        (more.iloc[[0, 0, 1, 2, 3]], "has 1 rows whose id another row has, too"),
+        (more.rename(columns={"id": "name"}), "has no array 'id'; it holds name, x"),
+    ):
+        table.to_csv(tmp_path / "wrong.csv", index=False)
+        with pytest.raises(ValueError, match=wrong):
+            rows.features(f"{tmp_path}/wrong.csv::x")
+    np.save(tmp_path / "bare.npy", MATRIX)
+    with pytest.raises(ValueError, match=r"write the ids of its rows to rows\.csv in its folder"):
+        rows.features(f"{tmp_path}/bare.npy")
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f8", "i4"])
@@ -194,7 +338,6 @@ def test_a_pickle_cannot_alter_the_reader(tmp_path):
         ({"shape": (4, 3), "size": 12, "strides": (4, 1)}, {"0": np.ones(12, "f4")}),
         ({"shape": (4, 3), "size": 12, "strides": (-3, 1)}, {"0": np.ones(12, "f4")}),
         ({"shape": (4, 3), "size": 12, "strides": (3,)}, {"0": np.ones(12, "f4")}),
-        ({"shape": (10**6, 10**6), "size": 1, "strides": (0, 0)}, {"0": np.ones(1, "f4")}),
         ({"shape": (4.0, 3), "size": 12, "strides": (3, 1)}, {"0": np.ones(12, "f4")}),
         ({"shape": ("4", 3), "size": 12, "strides": (3, 1)}, {"0": np.ones(12, "f4")}),
         ({"shape": (0, 3), "size": 12, "strides": (3, 1)}, {"0": np.ones(12, "f4")}),
@@ -219,6 +362,7 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
     (tmp_path / "mixed.csv").write_text("size,name\n1,a\n")
     pd.DataFrame(np.eye(3)).to_csv(tmp_path / "indexed.csv")
     write_pt(tmp_path / "list.pt", [1], {})
+    write_pt(tmp_path / "number.pt", 1, {})
     complex_numbers = tensor("0", (2,), storage="ComplexFloatStorage")
     write_pt(tmp_path / "complex.pt", complex_numbers, {"0": MATRIX[0, :2]})
     write_pt(tmp_path / "none.pt", {"epoch": 1}, {})
@@ -226,7 +370,7 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
     write_pt(tmp_path / "packed.pt", tensor("0", (4, 3)), {}, compression=zipfile.ZIP_DEFLATED)
     for file, message in {
         "none.npy": "There is no file",
-        "X.txt": "must end in .npy, .npz, .pt, .pth, .csv, .parquet",
+        "X.txt": "must end in .npy, .npz, .safetensors, .pt, .pth, .csv, .parquet",
         "empty.csv": "cannot be read as .csv: it is damaged",
         "mixed.csv": "holds text in column 'name': choose a column with ::NAME",
         "indexed.csv": "save it with index=False",
@@ -239,7 +383,8 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
         "objects.npy": "holds an array of Python objects, which is not read because it could run",
         "old.pt": "is not a zip archive as torch.save writes it since torch 1.6",
         "complex.pt": "holds a tensor of type ComplexFloat, which is not read: save floats",
-        "list.pt": "must hold a tensor, or a dict of tensors; got list",
+        "list.pt": "holds no tensor",
+        "number.pt": "must hold a tensor, or a dict of tensors; got int",
         "none.pt": "holds no tensor",
         "big.pt": "was written on a big-endian machine",
         "packed.pt": "is compressed, which torch never does",
@@ -252,7 +397,9 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
         read_labels(tmp_path / "X.npy")
 
 
-@pytest.mark.parametrize("kind", ["npy", "npz", "pt", "csv", "parquet"])
+@pytest.mark.parametrize(
+    "kind", ["npy", "npz", "safetensors", "pt", "csv", "parquet", "arrow", "json"]
+)
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path, kind):
     path = tmp_path / f"X.{kind}"
     os.mkfifo(path)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.io.arrow_file import arrow_table, write_arrow
 from w2s_utils.io import refusal
 from w2s_utils.io.files import open_features, read_features, read_labels, read_replicates
 from w2s_utils.io.tables import columns_of
@@ -226,3 +227,38 @@ def test_a_parquet_file_that_grows_without_bound_is_refused(tmp_path, monkeypatc
 def test_a_string_of_a_parquet_file_is_kept_once(tmp_path):
     pd.DataFrame({"a": ["x" * 10**5, "y"] * 50}).to_parquet(tmp_path / "y.parquet")
     assert len({id(name) for name in read_labels(tmp_path / "y.parquet", names=True)}) == 2
+
+
+# --- Vectors in columns, and Arrow ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather", "arrow"])
+def test_columns_of_vectors_are_matrices(tmp_path, kind):
+    X, table = arrow_table()
+    file = write_arrow(table, tmp_path / f"table.{kind}")
+    for name in ("vector", "fixed"):
+        np.testing.assert_array_equal(read_features(f"{file}::{name}"), X)
+    np.testing.assert_array_equal(read_features(f"{file}::price"), [[1.5]] * 4)
+    assert read_labels(f"{file}::mood", names=True).tolist() == ["good", "bad"] * 2
+    with pytest.raises(ValueError, match="holds vectors in column 'vector': choose a column"):
+        read_features(file)
+    write_arrow(table.select(["fixed"]), file)
+    np.testing.assert_array_equal(read_features(file), X)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "wrong"),
+    [
+        ([[1.0, 2.0], [3.0]], "holds vectors of 1 to 2 numbers in column 'x'"),
+        ([[1.0, 2.0], None], "lacks values in column 'x'"),
+        ([[1.0, None], [1.0, 2.0]], "lacks values in column 'x'"),
+        ([[], []], "holds vectors of 0 to 0 numbers"),
+        ([["a"], ["b"]], "holds no vectors of numbers in column 'x'"),
+    ],
+)
+def test_vectors_of_unequal_or_missing_numbers_are_refused(tmp_path, vectors, wrong):
+    import pyarrow as pa
+
+    file = write_arrow(pa.table({"x": vectors}), tmp_path / "x.parquet")
+    with pytest.raises(ValueError, match=wrong):
+        read_features(f"{file}::x")

@@ -108,6 +108,15 @@ _Split = Annotated[
 _Groups = Annotated[
     str | None, typer.Option(metavar="FILE", help="Names the group of each input that counts.")
 ]
+_Ids = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        metavar="COLUMN",
+        help="Ids by which rows belong together.",
+        show_default="row i of all files",
+    ),
+]
 _Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", file_okay=False, help="Folder for the JSON and the HTML report."),
@@ -156,12 +165,14 @@ def diagnose(
     test_labels: _TestLabels = None,
     split: _Split = None,
     groups: _Groups = None,
+    ids: _Ids = None,
     out: _Out = None,
 ) -> None:
     """Will this teacher help this student? Predict it from their features, without training.
 
-    Files are .npy, .npz, .pt, .csv or .parquet; FILE::NAME names one of several arrays or columns.
-    A .npy file may be larger than memory. Examples:
+    Files are .npy, .npz, .safetensors, .pt, .csv, .parquet or .arrow; FILE::NAME names one of
+    several arrays or columns. A folder or a pattern in quotes stands for its files, one under the
+    other. A .npy or .safetensors file may be larger than memory. Examples:
 
     w2s diagnose --weak weak.npy --strong strong.npy --labels labels.npy
 
@@ -176,6 +187,7 @@ def diagnose(
     """
     from w2s_utils import diagnosis
     from w2s_utils.io import files
+    from w2s_utils.io.joining import Joined
 
     how: dict[str, Any] = {
         "noise_variance": sigma2, "n": n, "N": N, "ridge": ridge or "tuned", "energy": energy,
@@ -200,7 +212,7 @@ def diagnose(
         names = {"teacher": shown(weak), "student": shown(strong)}
         sets = SetFiles(
             [weak], strong, labels, _listed(unlabelled_weak), _listed(unlabelled_strong),
-            _listed(test_weak), test_strong, test_labels, split, groups,
+            _listed(test_weak), test_strong, test_labels, split, groups, ids,
         )  # fmt: skip
         if sets.shifted:
             if verify or replicates or loss != "squared" or teacher_says or student_says:
@@ -211,9 +223,9 @@ def diagnose(
                 found = diagnosis.diagnose_shift(**_of_one(given), **how)
             report = diagnosis.ShiftReport(found, **names)
         else:
-            W, S = files.open_features(weak), files.open_features(strong)
-            y = files.read_labels(labels, names=True)
-            more = None if replicates is None else files.read_replicates(replicates)
+            rows = Joined(ids)
+            y, W, S = rows.labels(labels), rows.features(weak), rows.features(strong)
+            more = None if replicates is None else rows.replicates(replicates)
             with _watched(W, S) as (watched_W, watched_S):
                 plain = diagnosis.diagnose(
                     watched_W, watched_S, y, replicates=more, **of_classes, **how
@@ -267,6 +279,7 @@ def rank(
     test_labels: _TestLabels = None,
     split: _Split = None,
     groups: _Groups = None,
+    ids: _Ids = None,
     out: _Out = None,
 ) -> None:
     """Rank teachers, pools, or ways through middle models by the student's predicted risk.
@@ -297,16 +310,16 @@ def rank(
             if any(refused.values()):
                 first = next(name for name, given in refused.items() if given)
                 raise ValueError(f"--chain has risks on inputs of one kind: leave out {first}.")
-            report = _routes(weak, chain, strong, labels, n, N, ridge, {
+            report = _routes(weak, chain, strong, labels, n, N, ridge, ids, {
                 "noise_variance": sigma2, "energy": energy, "classes": classes,
                 "as_given": as_given,
             })  # fmt: skip
         else:
             sets = SetFiles(
                 weak, strong, labels, unlabelled_weak or (), unlabelled_strong or (),
-                test_weak or (), test_strong, test_labels, split, groups,
+                test_weak or (), test_strong, test_labels, split, groups, ids, replicates,
             )  # fmt: skip
-            report = _ranking(sets, replicates, n, N, loss, by, {
+            report = _ranking(sets, n, N, loss, by, {
                 "noise_variance": sigma2, "ridge": ridge or "tuned", "energy": energy,
                 "classes": classes, "as_given": as_given,
             })  # fmt: skip
@@ -315,7 +328,6 @@ def rank(
 
 def _ranking(
     sets: SetFiles,
-    replicates: str | None,
     n: int | None,
     N: int | None,
     loss: str,
@@ -324,10 +336,9 @@ def _ranking(
 ) -> "RankingReport":
     """Several teachers, or several pools of one."""
     from w2s_utils import diagnosis
-    from w2s_utils.io import files
 
-    more = None if replicates is None else files.read_replicates(replicates)
     with sets.reading() as given:
+        more = given.pop("replicates", None)
         how |= _sizes(n, N, given["teachers"].values(), given["strong"])
         if sets.pools:
             if more is not None:
@@ -351,19 +362,20 @@ def _routes(
     n: int | None,
     N: int | None,
     ridge: list[float] | None,
+    ids: str | None,
     how: dict[str, Any],
 ) -> "RoutesReport":
     """Ways from one teacher to the student, also through the middle models."""
     from w2s_utils import diagnosis
-    from w2s_utils.io import files
+    from w2s_utils.io.joining import Joined
 
     if len(weak) > 1:
         raise ValueError(f"--chain starts at one teacher, got {len(weak)} --weak.")
     if ridge and len(ridge) > 1:
         raise ValueError(f"--chain takes one --ridge for all fits, got {len(ridge)}.")
-    W, S = files.open_features(weak[0]), files.open_features(strong)
-    middles = by_name({file: files.open_features(file) for file in chain}, "middle models")
-    y = files.read_labels(labels, names=True)
+    rows = Joined(ids)
+    y, W, S = rows.labels(labels), rows.features(weak[0]), rows.features(strong)
+    middles = by_name({file: rows.features(file) for file in chain}, "middle models")
     how |= _sizes(n, N, (W, *middles.values()), S)
     tuned: dict[str, Any] = {"ridge": ridge[0] if ridge else "tuned"}
     found = diagnosis.rank_routes(W, middles, S, y, **tuned, **how)

@@ -25,6 +25,8 @@ class SetFiles:
     test_labels: str | None = None
     split: str | None = None
     groups: str | None = None
+    ids: str | None = None
+    replicates: str | None = None
 
     @property
     def shifted(self) -> bool:
@@ -66,23 +68,24 @@ class SetFiles:
         """Arguments of `rank_teachers`: all weak features are mappings by the teachers' names."""
         from w2s_utils._progress import Watched, counted
         from w2s_utils.diagnosis import split_sets
-        from w2s_utils.io import files
+        from w2s_utils.io.joining import Joined
 
         self.check()
         opened: list[Any] = []
 
-        def features(file: str) -> Any:
-            opened.append(files.open_features(file))
+        def features(file: str, of: Joined) -> Any:
+            opened.append(of.features(file))
             return Watched(opened[-1], lambda rows: told[0](rows))
 
         told: list[Callable[[int], None]] = [lambda rows: None]
-        teachers = by_name({file: features(file) for file in self.weak}, "teachers")
-        strong = features(self.strong)
-        groups = None if self.groups is None else files.read_labels(self.groups, names=True)
+        main = Joined(self.ids)
+        y: Any = main.replicates(self.labels) if self.split else main.labels(self.labels)
+        teachers = by_name({file: features(file, main) for file in self.weak}, "teachers")
+        strong = features(self.strong, main)
         given: dict[str, Any]
-        y: Any
         if self.split is not None:
-            words, y = files.read_labels(self.split, names=True), files.read_replicates(self.labels)
+            words = main.labels(self.split)
+            groups = None if self.groups is None else main.labels(self.groups)
             of_all = {name: split_sets(W, strong, y, words, groups) for name, W in teachers.items()}
             first = next(iter(of_all.values()))
             given = {
@@ -96,23 +99,26 @@ class SetFiles:
                     weak = {name: one[role][0] for name, one in of_all.items()}
                     given[role] = weak, *first[role][1:]
         else:
-            y = files.read_labels(self.labels, names=True)
+            test = Joined(self.ids)
+            groups = None if self.groups is None else test.labels(self.groups)
             given = {"teachers": teachers, "strong": strong, "labels": y, "groups": groups}
             if self.pools:
                 pairs = zip(self.unlabelled_weak, self.unlabelled_strong, strict=True)
-                pools = {weak: (features(weak), features(s)) for weak, s in pairs}
+                pools = {weak: [features(X, pool) for X in (weak, strong)]
+                         for weak, strong in pairs for pool in [Joined(self.ids)]}  # fmt: skip
                 given["pools"] = by_name(pools, "pools")
             elif self.unlabelled_weak:
-                own = map(features, self.unlabelled_weak)
+                pool = Joined(self.ids)
+                own = [features(file, pool) for file in self.unlabelled_weak]
                 (s,) = self.unlabelled_strong
-                given["unlabelled"] = dict(zip(teachers, own, strict=True)), features(s)
+                given["unlabelled"] = dict(zip(teachers, own, strict=True)), features(s, pool)
             if self.test_strong is not None:
-                own = map(features, self.test_weak)
-                y = None
-                if self.test_labels is not None:
-                    y = files.read_labels(self.test_labels, names=True)
+                own = [features(file, test) for file in self.test_weak]
+                y = None if self.test_labels is None else test.labels(self.test_labels)
                 of_teachers = dict(zip(teachers, own, strict=True))
-                given["test"] = of_teachers, features(self.test_strong), y
+                given["test"] = of_teachers, features(self.test_strong, test), y
+        if self.replicates is not None:
+            given["replicates"] = main.replicates(self.replicates)
         with counted(READINGS * sum(map(len, opened)), "reading") as tell:
             told[0] = tell
             yield given

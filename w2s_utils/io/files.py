@@ -5,7 +5,8 @@ author wrote. So nothing here unpickles one: arrays of numbers are read, all els
 
 A file is named by its path. One of several arrays in it is named behind two colons, as in
 ``features.npz::student``, and so is a column of a table (`w2s_utils.io.tables`), as in
-``people.csv::age``.
+``people.csv::age``. A folder, a pattern such as ``weak-*.npy``, or an index file of safetensors
+stands for the files that it names.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from w2s_utils._files import printable, require_file
 from w2s_utils._validate import Array, real_array, resembles_number
 from w2s_utils.io.arrays import map_npy, read_npy, read_npz
 from w2s_utils.io.refusal import Refused
-from w2s_utils.io.tables import read_csv, read_parquet
+from w2s_utils.io.safetensors import map_indexed, map_safetensors
+from w2s_utils.io.shards import Shards, parts_of
+from w2s_utils.io.tables import read_arrow, read_csv, read_parquet
 from w2s_utils.io.tensors import read_pt
 
 
@@ -31,8 +35,8 @@ def read_features(file: str | Path) -> Array:
     Parameters
     ----------
     file : str or Path
-        A file ending in .npy, .npz, .pt, .pth, .csv or .parquet, with ``::NAME`` behind it for one
-        of several.
+        A file ending in .npy, .npz, .safetensors, .pt, .pth, .csv, .parquet, .arrow or .feather,
+        with ``::NAME`` behind it for one of several; or several files whose rows follow each other.
 
     Returns
     -------
@@ -48,17 +52,19 @@ def read_features(file: str | Path) -> Array:
     return _numbers(_read(file), file, 2)
 
 
-def open_features(file: str | Path) -> NDArray[Any]:
+def open_features(file: str | Path, without: str = "") -> Any:
     """Open a matrix of features that may be larger than memory.
 
     Parameters
     ----------
     file : str or Path
-        As in `read_features`. A .npy file is memory-mapped; others are read whole.
+        As in `read_features`. Files of .npy and .safetensors are mapped; others are read whole.
+    without : str
+        Column of a table that holds no feature.
 
     Returns
     -------
-    (M, width) array
+    (M, width) array, or what gives the rows that are asked for
         Of the file's own type. Its values are not read, and so not checked.
 
     Raises
@@ -67,7 +73,7 @@ def open_features(file: str | Path) -> NDArray[Any]:
         If there is no such file or array, it is damaged, or it holds anything but a matrix of real
         numbers.
     """
-    array = _read(file, mapped=True)
+    array = _read(file, mapped=True, without=without)
     if array.dtype.kind not in "biuf" or array.ndim != 2:
         kind = "text" if array.dtype == object else f"dtype {array.dtype}"
         raise ValueError(
@@ -160,18 +166,30 @@ def _shown(file: str | Path) -> str:
     return printable(str(file))
 
 
-def _read(file: str | Path, mapped: bool = False) -> NDArray[Any]:
+def _read(file: str | Path, mapped: bool = False, without: str = "") -> Any:
     place, _, name = str(file).partition("::")
-    path = Path(place)
+    parts = parts_of(Path(place), [*_READERS])
+    read = [_read_one(part, name, mapped, without) for part in parts]
+    if len(read) == 1:
+        return read[0]
+    if len({(values.shape[1:], values.dtype == object) for values in read}) > 1:
+        came = ", ".join(sorted({f"{values.shape} {values.dtype}" for values in read}))
+        raise ValueError(f"The files of {_shown(file)} must be alike, got {printable(came)}.")
+    return Shards(read) if read[0].ndim == 2 else np.concatenate(read)
+
+
+def _read_one(path: Path, name: str, mapped: bool, without: str) -> Any:
     require_file(path)
     kind = path.suffix.lower()
-    reader = map_npy if mapped and kind == ".npy" else _READERS.get(kind)
+    reader = _READERS.get(kind)
     if reader is None:
         raise ValueError(
             f"{_shown(path)} must end in {', '.join(_READERS)}: save the array as one of them."
         )
     try:
-        return reader(path, name)
+        if kind == ".npy" and mapped:
+            return map_npy(path, name)
+        return reader(path, name, without) if kind in TABLES else reader(path, name)
     except Refused as refused:
         raise ValueError(printable(f"{path} {refused}")) from None
     except Exception as error:  # whatever a parser stumbles over in a damaged file
@@ -184,11 +202,16 @@ def _read(file: str | Path, mapped: bool = False) -> NDArray[Any]:
         ) from error
 
 
-_READERS: dict[str, Callable[[Path, str], NDArray[Any]]] = {
+_READERS: dict[str, Callable[..., Any]] = {
     ".npy": read_npy,
     ".npz": read_npz,
+    ".safetensors": map_safetensors,
     ".pt": read_pt,
     ".pth": read_pt,
     ".csv": read_csv,
     ".parquet": read_parquet,
+    ".arrow": read_arrow,
+    ".feather": read_arrow,
+    ".json": map_indexed,
 }
+TABLES = (".csv", ".parquet", ".arrow", ".feather")

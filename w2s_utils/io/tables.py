@@ -34,7 +34,7 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _Rows = Iterator[tuple[int, list[str]]]  # the number of a line and its cells
 
 
-def read_csv(path: Path, name: str) -> NDArray[Any]:
+def read_csv(path: Path, name: str, without: str = "") -> NDArray[Any]:
     """All columns as an (M, columns) matrix of float64; one may hold truth values or words."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = _rows(file)
@@ -49,6 +49,10 @@ def read_csv(path: Path, name: str) -> NDArray[Any]:
         if name:
             chosen = columns.index(choose(columns, name))
             columns, rows = [name], ((line, [cells[chosen]]) for line, cells in rows)
+        elif without in columns and without:
+            left = columns.index(choose(columns, without))
+            columns.pop(left)
+            rows = ((line, cells[:left] + cells[left + 1 :]) for line, cells in rows)
         elif "" in columns:
             raise Refused(
                 f"has no name for column {columns.index('') + 1}: if it holds the numbers of the "
@@ -178,16 +182,9 @@ def _refuse_mixture(column: str, words: int, there: int) -> None:
         )
 
 
-def read_parquet(path: Path, name: str) -> NDArray[Any]:
-    """All columns as an (M, columns) matrix; one may hold truth values or strings."""
-    try:
-        parquet = import_module("pyarrow.parquet")
-    except ImportError:
-        raise Refused(
-            "needs the package pyarrow: install w2s-utils[tables], or save the array as .npy."
-        ) from None
-    import pandas as pd  # here, as the command line starts faster without it
-
+def read_parquet(path: Path, name: str, without: str = "") -> NDArray[Any]:
+    """All columns as an (M, columns) matrix; one may hold truth values, strings or vectors."""
+    parquet = _pyarrow("parquet")
     with parquet.ParquetFile(path) as file:
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
@@ -199,7 +196,64 @@ def read_parquet(path: Path, name: str) -> NDArray[Any]:
             for field in file.schema_arrow
             if str(field.type) in ("string", "large_string")
         ]
-    return columns_of(pd.read_parquet(path, read_dictionary=strings), name)
+    return _of_arrow(parquet.read_table(path, read_dictionary=strings), name, without)
+
+
+def read_arrow(path: Path, name: str, without: str = "") -> NDArray[Any]:
+    """All columns of a table of Arrow, a file or a stream, as those of parquet."""
+    ipc, lib = _pyarrow("ipc"), _pyarrow("lib")
+    with lib.memory_map(str(path)) as source:
+        try:
+            reader = ipc.open_file(source)
+            batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
+        except lib.ArrowInvalid:
+            source.seek(0)
+            batches = reader = ipc.open_stream(source)
+        kept, expanded = [], 0
+        for batch in batches:
+            batch.validate(full=True)
+            expanded += max(batch.nbytes, 8 * batch.num_rows * batch.num_columns)
+            refuse_expansion(expanded, path.stat().st_size)
+            kept.append(batch)
+        return _of_arrow(lib.Table.from_batches(kept, reader.schema), name, without)
+
+
+def _pyarrow(module: str) -> Any:
+    try:
+        return import_module(f"pyarrow.{module}")
+    except ImportError:
+        raise Refused(
+            "needs the package pyarrow: install w2s-utils[tables], or save the array as .npy."
+        ) from None
+
+
+def _of_arrow(table: Any, name: str, without: str) -> NDArray[Any]:
+    """Columns of a table of Arrow, or one whose cells are vectors of one length."""
+    if without and not name and without in table.column_names:
+        choose(table.column_names, without)
+        table = table.drop_columns(without)
+    vectors = [field.name for field in table.schema if "list<" in str(field.type)]
+    if name in vectors or (vectors and table.num_columns == 1):
+        return _vectors(table[choose(table.column_names, name)].combine_chunks(), name)
+    if vectors and not name:
+        raise Refused(f"holds vectors in column {vectors[0]!r}: choose a column with ::NAME.")
+    return columns_of(table.select([name]).to_pandas() if name in table.column_names
+                      else table.to_pandas(), name)  # fmt: skip
+
+
+def _vectors(column: Any, name: str) -> NDArray[Any]:
+    if column.null_count or column.flatten().null_count:
+        raise Refused(f"lacks values in column {name!r}: each row needs a whole vector.")
+    lengths = set(_pyarrow("compute").list_value_length(column).unique().to_pylist())
+    if len(lengths) != 1 or lengths == {0}:
+        raise Refused(
+            f"holds vectors of {min(lengths, default=0)} to {max(lengths, default=0)} numbers in "
+            f"column {name!r}: all rows need the same features."
+        )
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    if flat.dtype.kind not in "biuf":
+        raise Refused(f"holds no vectors of numbers in column {name!r}.")
+    return np.asarray(flat.reshape(-1, lengths.pop()))
 
 
 def columns_of(table: pd.DataFrame, name: str) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -19,9 +20,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from w2s_utils.io.refusal import Refused, choose
+from w2s_utils.io.bfloat16 import STORED, BFloat16
+from w2s_utils.io.refusal import Refused, choose, refuse_expansion
 
-_BFLOAT16 = "V2"  # which NumPy has not: two bytes, the upper half of a float of four
+_BFLOAT16 = "bfloat16"
 _DTYPES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -49,30 +51,70 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
 
-class _Rebuild:
-    """Stands for `torch._utils._rebuild_tensor_v2`; a pickle can do nothing to it but call it."""
+class _Sparse(NamedTuple):
+    layout: str
+    parts: tuple[Any, ...]  # coordinates, values and shape; of csr first the ends of the rows
 
+
+class _Call:
+    """Stands for a function of torch; a pickle can do nothing to it but call it."""
+
+    __slots__ = ()
+
+
+class _Rebuild(_Call):
     __slots__ = ()
 
     def __call__(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
         return _Tensor(storage, offset, shape, strides)
 
 
+class _RebuildParameter(_Call):
+    __slots__ = ()
+
+    def __call__(self, tensor: Any, *_: Any) -> Any:
+        return tensor
+
+
+class _RebuildSparse(_Call):
+    __slots__ = ()
+
+    def __call__(self, layout: Any, parts: Any) -> _Sparse:
+        return _Sparse(layout, tuple(parts))
+
+
+class _Size(_Call):
+    __slots__ = ()
+
+    def __call__(self, numbers: Any) -> tuple[Any, ...]:
+        return tuple(numbers)
+
+
+_INERT: dict[tuple[str, str], Any] = {
+    ("torch._utils", "_rebuild_tensor_v2"): _Rebuild,
+    ("torch._utils", "_rebuild_parameter"): _RebuildParameter,
+    ("torch._utils", "_rebuild_sparse_tensor"): _RebuildSparse,
+    ("torch", "Size"): _Size,
+    ("torch.serialization", "_get_layout"): lambda: str,  # called with the name of a layout
+    ("collections", "OrderedDict"): lambda: OrderedDict,  # the empty hooks of every tensor
+}
+
+
 class _TensorUnpickler(pickle._Unpickler):  # Python's own: C's reserves memory as a file bids it
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _Rebuild()
-        if (module, name) == ("collections", "OrderedDict"):  # the empty hooks of every tensor
-            return OrderedDict
-        if module == "torch" and name.endswith("Storage"):
+        if (module, name) in _INERT:
+            return _INERT[module, name]()
+        unread = name.removesuffix("Storage") if module == "torch" else name
+        if unread != name or (module, name) == ("torch._utils", "_rebuild_tensor_v3"):
+            kind = "unusual type" if unread == name else f"type {unread}"
             raise Refused(
-                f"holds a tensor of type {name.removesuffix('Storage')}, which is not read: save "
-                "floats, integers or truth values."
+                f"holds a tensor of {kind}, which is not read: save floats, integers or truth "
+                "values."
             )
         raise Refused(
-            f"asks for {module}.{name}, which is not read because it could run code: save a dense "
+            f"asks for {module}.{name}, which is not read because it could run code: save a "
             "tensor of floats, integers or truth values, or a dict of them."
         )
 
@@ -84,7 +126,7 @@ class _TensorUnpickler(pickle._Unpickler):  # Python's own: C's reserves memory 
 
 
 def read_pt(path: Path, name: str) -> NDArray[Any]:
-    """Read the tensor of a file, or one of a dict of tensors by its key."""
+    """Read the tensor of a file, or one of nested dicts and lists by its keys, joined by dots."""
     if not zipfile.is_zipfile(path):
         raise Refused(
             "is not a zip archive as torch.save writes it since torch 1.6: save the tensor anew, "
@@ -97,18 +139,35 @@ def read_pt(path: Path, name: str) -> NDArray[Any]:
         if order in archive.namelist() and _stored(archive, order) != b"little":
             raise Refused("was written on a big-endian machine: save it as .npy there.")
         content = _TensorUnpickler(BytesIO(_stored(archive, pickled))).load()
-        if isinstance(content, dict):
-            tensors = {key: value for key, value in content.items() if isinstance(value, _Tensor)}
+        if isinstance(content, _Tensor | _Sparse):
+            choose([], name)
+        elif isinstance(content, dict | list | tuple):
+            tensors = list(_tensors(content, "", set()))
             if not tensors:
                 raise Refused("holds no tensor.")
-            content = tensors[choose([key for key in tensors if isinstance(key, str)], name)]
+            chosen = choose([key for key, _ in tensors], name)
+            content = next(tensor for key, tensor in tensors if key == chosen)
         else:
-            choose([], name)
-        if not isinstance(content, _Tensor):
             raise Refused(
                 f"must hold a tensor, or a dict of tensors; got {type(content).__name__}."
             )
-        return _elements(content, _stored(archive, f"{root}/data/{content.storage.key}"))
+
+        def elements(tensor: _Tensor) -> NDArray[Any]:
+            return _elements(tensor, _stored(archive, f"{root}/data/{tensor.storage.key}"))
+
+        return _dense(content, elements) if isinstance(content, _Sparse) else elements(content)
+
+
+def _tensors(content: Any, prefix: str, above: set[int]) -> Iterator[tuple[str, _Tensor | _Sparse]]:
+    """All tensors of nested dicts and lists, under their keys."""
+    if isinstance(content, _Tensor | _Sparse):
+        yield prefix, content
+    elif isinstance(content, dict | list | tuple) and id(content) not in above:
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in items:
+            if isinstance(key, str | int):
+                name = f"{prefix}.{key}" if prefix else str(key)
+                yield from _tensors(value, name, above | {id(content)})
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -121,18 +180,42 @@ def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
 def _elements(tensor: _Tensor, content: bytes) -> NDArray[Any]:
     """Numbers of a tensor, after a check that all of them lie inside its storage."""
     storage, offset, shape, strides = tensor
-    numbers = np.frombuffer(content, storage.dtype)
+    bfloat16 = storage.dtype == _BFLOAT16
+    numbers = np.frombuffer(content, STORED if bfloat16 else storage.dtype)
     last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
     fits = (
         all(type(number) is int and number >= 0 for number in (offset, *shape, *strides))
         and len(numbers) == storage.size
-        and 0 < prod(shape) <= storage.size  # no element twice, as in an expanded tensor
+        and prod(shape) > 0
         and last < storage.size
     )
     if not fits:
         raise ValueError("a tensor does not fit its storage")
+    refuse_expansion(prod(shape) * numbers.itemsize, len(content))  # a stride may be 0
     in_bytes = [step * numbers.itemsize for step in strides]
     values = as_strided(numbers[offset:], shape, in_bytes).copy()
-    if storage.dtype == _BFLOAT16:
-        return (values.view("<u2").astype("<u4") << 16).view("<f4")
+    if bfloat16:
+        return np.asarray(BFloat16(values))
     return values.view("u1") != 0 if storage.dtype == "?" else values
+
+
+def _dense(sparse: _Sparse, elements: Callable[[_Tensor], NDArray[Any]]) -> NDArray[Any]:
+    """Write a sparse matrix in full."""
+    from scipy.sparse import coo_array, csr_array
+
+    if sparse.layout not in ("torch.sparse_coo", "torch.sparse_csr"):
+        raise Refused(
+            f"holds a tensor of layout {sparse.layout}, which is not read: save it dense."
+        )
+    shape = tuple(sparse.parts[3 if sparse.layout == "torch.sparse_csr" else 2])
+    tensors = [elements(part) for part in sparse.parts if isinstance(part, _Tensor)]
+    if len(shape) != 2 or not all(type(size) is int and size > 0 for size in shape):
+        raise Refused(f"holds a sparse tensor of shape {shape}, which is no matrix.")
+    refuse_expansion(prod(shape) * tensors[-1].itemsize, sum(part.nbytes for part in tensors))
+    if sparse.layout == "torch.sparse_coo":
+        indices, values = tensors
+        return np.asarray(coo_array((values, tuple(indices)), shape).toarray())
+    ends, columns, values = tensors
+    matrix = csr_array((values, columns, ends), shape)
+    matrix.check_format()
+    return np.asarray(matrix.toarray())
