@@ -3,6 +3,7 @@ PYTHON ?= python3
 PROFILE ?= quick
 JOBS ?=
 PORT ?= 8000
+QUICK ?=
 
 .PHONY: book pdf test bench serve lock clean
 
@@ -12,8 +13,8 @@ book: ## execute the notebooks and build the book (PROFILE=quick|paper, JOBS=cor
 pdf: ## build the book and print it in one PDF, build/book.pdf (PROFILE=quick|paper); needs Chromium
 	@$(PYTHON) bootstrap.py pdf --profile $(PROFILE)
 
-test: ## lint, types, tests, reference values of the notebooks, the book in a browser
-	@$(PYTHON) bootstrap.py test
+test: ## lint, types, tests, reference values of the notebooks, the book in a browser (QUICK=1: what takes a minute)
+	@$(PYTHON) bootstrap.py test $(if $(QUICK),--quick)
 
 bench: ## measure the samplers and the probe sweeps against plain code and rewrite the book's page on it
 	@$(PYTHON) bootstrap.py bench

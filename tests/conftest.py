@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from w2s_utils import cli, publish
@@ -48,7 +49,12 @@ SLOWEST = ("test_browser.py", "test_rerun_page.py", "test_faults.py")
 
 
 def pytest_configure():
-    """Give children the usual signals: in the background, or under nohup, some are ignored."""
+    """Try the same examples in every run, and give children the usual signals.
+
+    In the background, or under nohup, some signals are ignored.
+    """
+    hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+    hypothesis.settings.load_profile("same")
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -56,6 +62,10 @@ def pytest_configure():
 def pytest_collection_modifyitems(items):
     """Start with the files that take minutes, so that no worker is left alone with one."""
     items.sort(key=lambda item: item.path.name not in SLOWEST)
+    slow = set((ROOT / "tests/slow.txt").read_text().split())
+    for item in items:
+        if item.nodeid.partition("[")[0] in slow:
+            item.add_marker("slow")
 
 
 def violations(page, of_colours=False):

@@ -22,6 +22,9 @@ def interpreter(version):
     return f"#!/bin/sh\necho '({version})'\n"
 
 
+ROOT = Path(__file__).parents[1]
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project of its own with its bootstrap; `project.ran` are the installations done."""
@@ -161,3 +164,10 @@ def test_two_setups_at_once_are_one(project, capfd):
         project.install()  # the first
     second.join()
     assert project.ran == [PACKAGES, PACKAGE]
+
+
+def test_a_quick_run_leaves_out_slow_tests_that_are_there():
+    """A name that is no test any more would let a slow one back in."""
+    for name in (ROOT / "tests/slow.txt").read_text().split():
+        file, function = name.split("::")
+        assert f"def {function}(" in (ROOT / file).read_text(), name

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import integrate, optimize
 from scipy.special import expit, log_expit, ndtr
@@ -253,10 +253,22 @@ def test_arrays_are_their_entries():
                 assert found[i, j] == pytest.approx(float(alone), rel=1e-12)
 
 
+def test_the_rule_between_kinks_is_exact_wherever_these_are():
+    rng = np.random.default_rng(0)
+    kinks = rng.uniform(-10, 10, (2000, 2))
+    kinks[:3] = (-8, 0.3), (-9, 9), (0, 0)
+    nodes, weights = classes._between(kinks[:, :1], kinks[:, 1:])
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-10)
+    np.testing.assert_allclose(np.sum(weights * nodes**2, axis=1), 1, rtol=1e-9)
+    above = np.sum(weights * (nodes > kinks[:, :1]), axis=1)
+    np.testing.assert_allclose(above, norm.sf(kinks[:, 0]), atol=1e-10)
+
+
 @given(st.sampled_from(LAWS), st.floats(-2, 2), st.floats(-3, 3), st.floats(0.1, 3))
+@example(LAWS[0], 1.0, 0.00390625, 0.125)
 def test_an_opposite_score_is_wrong_where_this_one_is_right(labels, b, g, s):
     one, other = Score(b, g, s), Score(-b, -g, s)
-    assert accuracy(labels, one) + accuracy(labels, other) == pytest.approx(1, abs=1e-5)
+    assert accuracy(labels, one) + accuracy(labels, other) == pytest.approx(1, abs=1e-9)
     assert accuracy(labels, one) == pytest.approx(accuracy(labels, Score(5 * b, 5 * g, 5 * s)))
     assert accuracy(labels, one, threshold=b) == pytest.approx(accuracy(labels, Score(0.0, g, s)))
 

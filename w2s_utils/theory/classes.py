@@ -308,12 +308,13 @@ def accuracy(labels: Labels, score: Score, threshold: float = 0.0, balanced: boo
 def _between(*kinks: Array, per_unit: int = 10) -> tuple[Array, Array]:
     """Rule for functions that are smooth, if steep, between places where they jump or bend.
 
-    Its nodes crowd at both ends of the parts.
+    Its nodes crowd at both ends of the parts. Zero is an end, as half of a density that has all of
+    16 units to itself would lie between two of them.
     """
     steps = np.linspace(-3.2, 3.2, round(6.4 * per_unit) + 1)
     places = np.tanh(np.pi / 2 * np.sinh(steps))
     shares = np.pi / 2 * np.cosh(steps) / np.cosh(np.pi / 2 * np.sinh(steps)) ** 2 / per_unit
-    ends = np.clip(np.sort(np.concatenate(np.broadcast_arrays(*kinks), axis=-1)), -_FAR, _FAR)
+    ends = np.clip(np.sort(np.concatenate(np.broadcast_arrays(*kinks, 0.0), axis=-1)), -_FAR, _FAR)
     outer = np.full_like(ends[..., :1], _FAR)
     ends = np.concatenate([-outer, ends, outer], axis=-1)[..., None]
     half = np.diff(ends, axis=-2) / 2
