@@ -76,6 +76,41 @@ def test_diagnosis_from_files_of_each_kind(w2s, pair, weak, strong, labels):
     assert ("&lt;b&gt;&amp;good" in html) == (classes is not None)
 
 
+def test_shards_in_another_order_are_joined_by_ids_and_copies_by_groups(w2s, pair):
+    ids = np.random.default_rng(0).permutation(ROWS)
+    people = pd.read_csv("people.csv").assign(id=[f"person {i}" for i in range(ROWS)])
+    people.to_csv("people.csv", index=False)
+    strong = np.load("strong.npy")[ids]
+    for folder, parts in (("one", [strong]), ("many", np.array_split(strong, 3))):
+        (pair / folder).mkdir()
+        for number, part in enumerate(parts):
+            np.save(f"{folder}/part-{number}.npy", part)
+        people["id"][ids].to_csv(f"{folder}/rows.csv", index=False)
+    (pair / "teacher").mkdir()
+    np.save("teacher/weak.npy", np.load("weak.npy"))
+    people["id"].to_csv("teacher/rows.csv", index=False)
+    plain = diagnose(w2s, "weak.npy", "strong.npy", "people.csv::age", "--n", 50, "--N", 200)
+    for folder in ("one/part-0.npy", "many/part-*.npy"):
+        joined = diagnose(w2s, "teacher/weak.npy", folder, "people.csv::age", "--n", 50, "--N",
+                          200, "--id", "id")  # fmt: skip
+        assert joined[0] == plain[0] == 0
+        assert joined[1].splitlines()[2:] == plain[1].splitlines()[2:]
+    code, out, err = diagnose(
+        w2s, "teacher/weak.npy", "strong.npy", "people.csv::age", "--id", "id"
+    )
+    assert (code, out) == (2, "")
+    assert "write the ids of its rows to rows.csv in its folder" in err
+    pd.DataFrame({"who": np.arange(ROWS) // 2}).to_csv("who.csv", index=False)
+    code, out, err = diagnose(w2s, "weak.npy", "strong.npy", "labels.npy", "--group", "who.csv")
+    assert (code, err) == (0, "")
+    assert f"{ROWS} rows in {HALF} groups" in " ".join(out.split())
+    code, out, err = w2s(
+        "rank", "--weak", "weak.npy", "--weak", "other.npy", "--strong", "strong.npy",
+        "--labels", "labels.npy", "--group", "who.csv",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+
+
 def test_options_reach_the_diagnosis(w2s, pair):
     code, out, _ = diagnose(
         w2s, "weak.npy", "strong.npy", "labels.npy", "--replicates", "again.npy",

@@ -108,6 +108,14 @@ _Split = Annotated[
 _Groups = Annotated[
     str | None, typer.Option(metavar="FILE", help="Names the group of each input that counts.")
 ]
+_Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Names rows that belong together, such as copies: bands leave them out together.",
+        show_default="all independent",
+    ),
+]
 _Ids = Annotated[
     str | None,
     typer.Option(
@@ -165,6 +173,7 @@ def diagnose(
     test_labels: _TestLabels = None,
     split: _Split = None,
     groups: _Groups = None,
+    group: _Group = None,
     ids: _Ids = None,
     out: _Out = None,
 ) -> None:
@@ -215,9 +224,10 @@ def diagnose(
             _listed(test_weak), test_strong, test_labels, split, groups, ids,
         )  # fmt: skip
         if sets.shifted:
-            if verify or replicates or loss != "squared" or teacher_says or student_says:
+            if verify or replicates or group or loss != "squared" or teacher_says or student_says:
                 raise ValueError(
-                    "--verify, --replicates, --loss and --teacher-says are for inputs of one kind."
+                    "--verify, --replicates, --group, --loss and --teacher-says are for inputs of "
+                    "one kind."
                 )
             with sets.reading() as given:
                 found = diagnosis.diagnose_shift(**_of_one(given), **how)
@@ -225,6 +235,7 @@ def diagnose(
         else:
             rows = Joined(ids)
             y, W, S = rows.labels(labels), rows.features(weak), rows.features(strong)
+            of_classes["group"] = None if group is None else rows.labels(group)
             more = None if replicates is None else rows.replicates(replicates)
             with _watched(W, S) as (watched_W, watched_S):
                 plain = diagnosis.diagnose(
@@ -279,6 +290,7 @@ def rank(
     test_labels: _TestLabels = None,
     split: _Split = None,
     groups: _Groups = None,
+    group: _Group = None,
     ids: _Ids = None,
     out: _Out = None,
 ) -> None:
@@ -305,7 +317,7 @@ def rank(
             refused = {
                 "--replicates": replicates, "--split": split, "--groups": groups,
                 "--unlabelled-weak": unlabelled_weak, "--test-weak": test_weak,
-                "--loss": loss != "squared", "--by": by != "risk",
+                "--group": group, "--loss": loss != "squared", "--by": by != "risk",
             }  # fmt: skip
             if any(refused.values()):
                 first = next(name for name, given in refused.items() if given)
@@ -317,7 +329,7 @@ def rank(
         else:
             sets = SetFiles(
                 weak, strong, labels, unlabelled_weak or (), unlabelled_strong or (),
-                test_weak or (), test_strong, test_labels, split, groups, ids, replicates,
+                test_weak or (), test_strong, test_labels, split, groups, ids, replicates, group,
             )  # fmt: skip
             report = _ranking(sets, n, N, loss, by, {
                 "noise_variance": sigma2, "ridge": ridge or "tuned", "energy": energy,
@@ -338,11 +350,10 @@ def _ranking(
     from w2s_utils import diagnosis
 
     with sets.reading() as given:
-        more = given.pop("replicates", None)
         how |= _sizes(n, N, given["teachers"].values(), given["strong"])
         if sets.pools:
-            if more is not None:
-                raise ValueError("--replicates are for inputs of one kind.")
+            if "replicates" in given or "group" in given:
+                raise ValueError("--replicates and --group are for inputs of one kind.")
             if "test" not in given:
                 raise ValueError("Say which inputs count: --test-weak and --test-strong.")
             if loss != "squared" or by != "risk":
@@ -350,7 +361,7 @@ def _ranking(
             found = diagnosis.rank_pools(**_of_one(given), **how)
         else:
             of_classes: dict[str, Any] = {"loss": loss, "by": by}
-            found = diagnosis.rank_teachers(**given, replicates=more, **of_classes, **how)
+            found = diagnosis.rank_teachers(**given, **of_classes, **how)
     return diagnosis.RankingReport(found, student=shown(sets.strong))
 
 

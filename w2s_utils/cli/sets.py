@@ -27,6 +27,7 @@ class SetFiles:
     groups: str | None = None
     ids: str | None = None
     replicates: str | None = None
+    group: str | None = None
 
     @property
     def shifted(self) -> bool:
@@ -119,6 +120,8 @@ class SetFiles:
                 given["test"] = of_teachers, features(self.test_strong, test), y
         if self.replicates is not None:
             given["replicates"] = main.replicates(self.replicates)
+        if self.group is not None:
+            given["group"] = main.labels(self.group)
         with counted(READINGS * sum(map(len, opened)), "reading") as tell:
             told[0] = tell
             yield given

@@ -123,9 +123,10 @@ def held_out_rows(moments: Moments) -> list[HeldOut]:
         every = np.arange(rows.stop - rows.start)
         taken = every[(every + rows.start) // BLOCKS % apart == 0]
         weak, strong = (reader.along(reader[rows][taken]) for reader in readers)
+        block_of = moments.partition.numbers(rows)
         columns, codes = labels.rows(rows)[taken], labels.values[rows][taken].astype(np.int64)
         for b in range(BLOCKS):
-            mine = taken % BLOCKS == b
+            mine = block_of[taken] == b
             # Half of the memory, and digits enough.
             single = weak[mine].astype(np.float32), strong[mine].astype(np.float32)
             found[b].append(HeldOut(single[0], single[1], columns[mine], codes[mine]))

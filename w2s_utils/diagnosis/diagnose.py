@@ -98,6 +98,7 @@ def diagnose(
     classes: bool | None = None,
     loss: LossName = "squared",
     as_given: bool = False,
+    group: ArrayLike | None = None,
 ) -> Diagnosis:
     r"""Predict what weak-to-strong finetuning will give for a pair of feature sets.
 
@@ -137,6 +138,9 @@ def diagnose(
     as_given : bool
         By default models have an intercept, and columns count at mean 0 and variance 1, so that
         neither shifts nor units matter. If True, features and labels are taken as they are.
+    group : (M,) array_like, optional
+        Names of numbers or words for rows that belong together: copies of an input, sentences of
+        one author. Bands leave groups out whole, and what chance explains is estimated so, too.
 
     Returns
     -------
@@ -198,7 +202,7 @@ def diagnose(
     known = read_labels(labels, classes)
     _check_loss(loss, known, as_given)
     further = None if replicates is None else known.encode(replicates)
-    moments = read_moments(weak, strong, known, further, energy, not as_given)
+    moments = read_moments(weak, strong, known, further, energy, not as_given, group)
     points = LOGISTIC_POINTS if loss == "cross-entropy" else GRID_POINTS
     scale = moments.leading if penalty == "tuned" else moments.every
     d_s, d = scale.strong.d, max(scale.weak.d, scale.strong.d)
@@ -208,6 +212,8 @@ def diagnose(
         sizes_N = _round(np.geomspace(1.5 * d_s + 3, 100 * d_s, points))
     about: dict[str, Any] = {
         "rows": M,
+        "groups": moments.partition.independent if moments.partition.grouped else None,
+        "copies": moments.copies,
         "classes": known.classes,
         "whole_numbers": known.whole_numbers if classes is None else 0,
     }

@@ -29,6 +29,10 @@ class Forecast(Predicted):
     ----------
     rows : int
         Inputs M that were measured.
+    groups : int or None
+        Groups of them that belong together; None if each row is independent of the others.
+    copies : (distinct rows,) ndarray of int
+        How often each distinct input is there.
     classes : tuple or None
         Classes of the labels: two became -1 and 1, more became one 0-1 column each.
     whole_numbers : int
@@ -59,6 +63,8 @@ class Forecast(Predicted):
     """
 
     rows: int
+    groups: int | None
+    copies: NDArray[np.int64]
     classes: tuple[Any, ...] | None
     whole_numbers: int
     energy: float
@@ -83,6 +89,8 @@ class Forecast(Predicted):
         grid: Grid,
         *,
         rows: int,
+        groups: int | None,
+        copies: NDArray[np.int64],
         classes: tuple[Any, ...] | None,
         whole_numbers: int,
         energy: float,
@@ -101,6 +109,8 @@ class Forecast(Predicted):
         noise = np.nan_to_num(prediction.whole["noise"])  # 0 if it is unknown
         return cls(
             rows=rows,
+            groups=groups,
+            copies=copies,
             classes=classes,
             whole_numbers=whole_numbers,
             energy=energy,

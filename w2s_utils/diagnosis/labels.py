@@ -42,7 +42,7 @@ class Labels:
             return int(self.values.shape[1])
         return 1 if len(self.classes) == 2 else len(self.classes)
 
-    def rows(self, rows: slice) -> Array:
+    def rows(self, rows: slice | NDArray[np.intp]) -> Array:
         """Label columns of some rows, (k, columns)."""
         some = self.values[rows]
         if self.classes is None:

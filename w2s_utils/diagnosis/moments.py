@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.blocks import BlockGrams, unpack
 from w2s_utils.diagnosis.labels import Labels
+from w2s_utils.diagnosis.partition import Partition
 from w2s_utils.diagnosis.rows import FeatureSet, Reader, Rows, matrix_rows
 from w2s_utils.measure.correlation import BLOCKS, rows_needed
 
@@ -34,8 +35,8 @@ class Moments:
     grams : BlockGrams
         Products Z'Z of the rows of each block. A row z holds the whitened weak and strong
         coordinates along the directions that are used, the labels, and a one if `standard`.
-    sizes : (BLOCKS,) ndarray of int
-        Rows of each block; row i belongs to block i modulo `BLOCKS`.
+    partition : Partition
+        The rows of each block.
     standard : bool
         Whether models have an intercept, and columns count at mean 0 and variance 1.
     every : FeatureSets
@@ -44,6 +45,8 @@ class Moments:
         Those that carry the paper's share of the energy.
     noise_squares, noise_degrees : (BLOCKS,) ndarray
         Sum of squares within the replicate labels of an input, and its degrees of freedom.
+    copies : (distinct rows,) ndarray of int
+        How often each distinct input is there.
     readers : (Reader, Reader)
         The weak and the strong rows, to be read once more.
     labels : Labels
@@ -51,19 +54,25 @@ class Moments:
     """
 
     grams: BlockGrams
-    sizes: NDArray[np.int64]
+    partition: Partition
     standard: bool
     every: FeatureSets
     leading: FeatureSets
     noise_squares: Array
     noise_degrees: Array
+    copies: NDArray[np.int64]
     readers: tuple[Reader, Reader]
     labels: Labels
 
     @property
     def rows(self) -> int:
         """Number M of inputs."""
-        return int(self.sizes.sum())
+        return self.partition.rows
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Rows of each block."""
+        return self.partition.sizes
 
     def of(self, gram: Array, rows: int) -> tuple[Array, int]:
         """Second moment of weak, strong and labels from a packed product, with its free rows.
@@ -92,6 +101,7 @@ def read_moments(
     replicates: Array | None,
     energy: float,
     standard: bool,
+    group: ArrayLike | None = None,
 ) -> Moments:
     """Read the rows twice: for the principal directions, then for all that lives on them.
 
@@ -113,7 +123,7 @@ def read_moments(
         raise ValueError(f"All inputs need the same number of rows: {came}.")
 
     w, s = (X if isinstance(X, Reader) else Reader(name, X) for name, X in given.items())
-    chunks = steps((w, s), M)
+    partition, chunks = Partition.of(M, group), steps((w, s), M)
     plain, labels = labels, labels.centred() if standard else labels
     for reader in (w, s):
         reader.find_directions(labels, chunks, energy, standard)
@@ -125,11 +135,11 @@ def read_moments(
             f"{M}; give more inputs or lower the energy."
         )
 
-    grams = read_grams((w, s), labels, chunks, standard)
+    grams = read_grams((w, s), labels, chunks, standard, partition)
     noise = np.zeros((2, BLOCKS))
     if replicates is not None:
         for b in range(BLOCKS):
-            mine = slice(b, None, BLOCKS)
+            mine = partition.places(slice(0, M), b)
             noise[:, b] = _within(plain.rows(mine), replicates[mine]).sum(axis=1)
     Z, y_mean = unpack(grams.halves.sum(axis=0) / M), labels.rows(slice(None)).mean(axis=0)
     w_part, s_part = slice(d_w), slice(d_w, d_w + d_s)
@@ -140,12 +150,13 @@ def read_moments(
     )
     return Moments(
         grams=grams,
-        sizes=np.array([len(range(b, M, BLOCKS)) for b in range(BLOCKS)]),
+        partition=partition,
         standard=standard,
         every=FeatureSets(of_w[-1], of_s[-1]),
         leading=FeatureSets(of_w[0], of_s[0]),
         noise_squares=noise[0],
         noise_degrees=noise[1],
+        copies=np.unique(np.round(w.mark + np.pi * s.mark, 9), return_counts=True)[1],
         readers=(w, s),
         labels=labels,
     )
@@ -159,7 +170,11 @@ def steps(readers: Sequence[Reader], rows: int) -> list[slice]:
 
 
 def read_grams(
-    readers: Sequence[Reader], labels: Labels, chunks: list[slice], standard: bool
+    readers: Sequence[Reader],
+    labels: Labels,
+    chunks: list[slice],
+    standard: bool,
+    partition: Partition,
 ) -> BlockGrams:
     """Products of the rows of each block: all whitened coordinates, labels, a one if `standard`.
 
@@ -169,8 +184,10 @@ def read_grams(
     def whitened(blocks: range) -> Iterator[tuple[int, Array]]:
         for rows in chunks:
             given, y = [reader[rows] for reader in readers], labels.rows(rows)
-            for b in range(blocks.start, min(blocks.stop, len(y))):
-                mine, where = slice(b, None, BLOCKS), slice(rows.start + b, rows.stop, BLOCKS)
+            for b in blocks:
+                mine, where = partition.among(rows, b), partition.places(rows, b)
+                if not len(y[mine]):
+                    continue
                 along = [
                     reader.whiten(X[mine], y[mine], where)
                     for reader, X in zip(readers, given, strict=True)

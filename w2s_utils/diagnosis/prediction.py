@@ -13,7 +13,7 @@ from scipy import stats
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
 from w2s_utils.diagnosis.rows import FeatureSet
-from w2s_utils.diagnosis.sample import Grid, Sample, choose_ridges, samples
+from w2s_utils.diagnosis.sample import MEASURED, Grid, Sample, choose_ridges, samples
 from w2s_utils.measure.correlation import held_out
 from w2s_utils.metrics import MODELS, Estimate
 from w2s_utils.theory.ridge import Ridges
@@ -179,11 +179,18 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
         left = {name: np.array([one[name] for one in rest]) for name in numbers}
         points = whole.exact(case.grid)
         shift = whole.risks_by_sizes(case.grid, ridges) if points.any() else None
+        grouped = moments.partition.grouped  # then no formula says what chance explains
+
+        def bias(name: str, numbers: Numbers = numbers, left: Numbers = left) -> Array:
+            return np.asarray((len(sizes) - 1) * (left[name].mean(axis=0) - numbers[name]))
+
         for model in MODELS:
-            bias = (len(sizes) - 1) * (left[model].mean(axis=0) - numbers[model])
             change = np.float64(0) if shift is None else shift[model]
-            numbers[model] = numbers[model] + np.where(points, change, -bias)
+            known = points & (not grouped)
+            numbers[model] = numbers[model] + change - np.where(known, 0.0, bias(model))
             left[model] = left[model] + change
+        for name in (*MEASURED, "estimate") if grouped else ():
+            numbers[name] = np.maximum(numbers[name] - bias(name), 0.0)
         numbers["noise"], left["noise"] = noise, noise_left
         found.append(Found(Prediction(numbers, left, widened(case.sets)), whole, ridges, tested))
     return found

@@ -86,6 +86,7 @@ def rank_teachers(
     loss: LossName = "squared",
     by: Literal["risk", "accuracy"] = "risk",
     as_given: bool = False,
+    group: ArrayLike | None = None,
 ) -> Ranking:
     """Rank candidate teachers of one student by the student's expected risk.
 
@@ -93,7 +94,7 @@ def rank_teachers(
     ----------
     teachers : mapping of str to (M, width) matrix
         Weak features under the names of their teachers, at least two.
-    strong, labels, noise_variance, replicates, ridge, energy, classes, loss, as_given
+    strong, labels, noise_variance, replicates, ridge, energy, classes, loss, as_given, group
         As in `diagnose`.
     n, N : int
         Labels and pseudo-labels.
@@ -131,14 +132,15 @@ def rank_teachers(
 
     def diagnosed(name: str, weak: Rows) -> Diagnosis | ShiftDiagnosis:
         if unlabelled is None and test is None and groups is None:
-            return diagnose(weak, student, labels, replicates=replicates, loss=loss, **how)
+            own: dict[str, Any] = {"replicates": replicates, "loss": loss, "group": group}
+            return diagnose(weak, student, labels, **own, **how)
         if by == "accuracy" or loss != "squared":
             raise ValueError("Only inputs of one kind have an accuracy or a cross-entropy.")
-        if replicates is not None:
-            raise ValueError("replicates tell the noise of one set: give noise_variance.")
+        if replicates is not None or group is not None:
+            raise ValueError("replicates and group are for inputs of one kind.")
         sets = {"unlabelled": unlabelled, "test": test}
-        own = {role: _of_teacher(name, given) for role, given in sets.items()}
-        return diagnose_shift(weak, strong, labels, groups=groups, **own, **how)
+        more = {role: _of_teacher(name, given) for role, given in sets.items()}
+        return diagnose_shift(weak, strong, labels, groups=groups, **more, **how)
 
     measure = "cross-entropy" if by == "risk" and loss == "cross-entropy" else by
     every = {name: partial(diagnosed, name, W) for name, W in teachers.items()}

@@ -54,6 +54,8 @@ class Report:
         """What was diagnosed."""
         d = self.diagnosis
         told = f"Teacher {self.teacher}, student {self.student}: {d.rows:,} rows"
+        if d.groups is not None:
+            told += f" in {d.groups:,} groups"
         if d.classes is not None:
             told += printable(f", classes {', '.join(map(str, d.classes))}")
         return f"{told}. {models(d)}"

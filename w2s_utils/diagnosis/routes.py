@@ -15,6 +15,7 @@ from w2s_utils import _ridge_path
 from w2s_utils._validate import Array, count, ridges
 from w2s_utils.diagnosis.labels import Labels, read_labels
 from w2s_utils.diagnosis.moments import covariance, read_grams, steps
+from w2s_utils.diagnosis.partition import Partition
 from w2s_utils.diagnosis.prediction import Numbers, Prediction, widened
 from w2s_utils.diagnosis.rows import FeatureSet, Reader, Rows, matrix_rows
 from w2s_utils.diagnosis.sample import LEAST_VARIANCE
@@ -255,7 +256,8 @@ def _of_middle(
             f"At least {ROWS * D} rows are needed for {D} directions of the three sets, got "
             f"{len(labels)}; give more inputs or lower the energy."
         )
-    grams = read_grams(readers, centred, chunks, standard)
+    partition = Partition.of(len(labels))
+    grams = read_grams(readers, centred, chunks, standard, partition)
     halves, total = grams.halves, grams.halves.sum(axis=0)
     every = covariance(total, len(labels), standard)
     label_mean = centred.rows(slice(None)).mean(axis=0)
@@ -265,7 +267,7 @@ def _of_middle(
         cross = every[0][part, D:]
         sets.append(reader.summaries(every[0][part, part], cross, label_mean)[-1])
         start = part.stop
-    block = np.array([len(range(b, len(labels), BLOCKS)) for b in range(BLOCKS)])
+    block = partition.sizes
     of_halves = [
         covariance(gram, int(block[half::2].sum()), standard) for half, gram in enumerate(halves)
     ]

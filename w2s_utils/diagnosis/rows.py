@@ -150,6 +150,8 @@ class Reader:
         self.free = rows - d - standard
         self.cut = Cut(seen - d, *self._explained(cross, power))
         self.leverage, self.residual = np.empty((2, len(self.cuts), rows))
+        self.mark = np.empty(rows)  # equal for equal rows, and by chance for no others
+        self.marking = np.random.default_rng(0).standard_normal(d)
         self.chunks, self.bounded = chunks, labels.classes is not None
 
     def _products(self, labels: Labels, chunks: list[slice]) -> tuple[Array, Array, Array, float]:
@@ -220,6 +222,7 @@ class Reader:
             along = Z[:, :d]
             self.leverage[i, rows] = np.einsum("ij,ij->i", along, along)
             self.residual[i, rows] = np.sum((y - along @ self.fit[:d]) ** 2, axis=1)
+        self.mark[rows] = Z @ self.marking / np.sqrt(len(self.marking))
         return Z
 
     def summaries(self, moment: Array, cross: Array, label_mean: Array) -> tuple[FeatureSet, ...]:

@@ -13,6 +13,7 @@ from scipy import linalg, stats
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
+from w2s_utils.diagnosis.partition import Partition
 from w2s_utils.directions import EQUAL, Directions, Features, principal_map
 from w2s_utils.geometry import Geometry
 from w2s_utils.measure.correlation import corrected, regressions
@@ -89,11 +90,14 @@ class Sample:
         Of weak and strong coordinates along them, and labels.
     rows : int
         Free ones.
+    partition : Partition
+        Of all rows. Where it is of groups, formulas for what chance explains do not hold.
     """
 
     sets: FeatureSets
     moment: Array
     rows: int
+    partition: Partition
 
     @classmethod
     def of(cls, moments: Moments, sets: FeatureSets, gram: Array, rows: int) -> Sample:
@@ -106,7 +110,7 @@ class Sample:
         # A direction may have no variance at all in a part of the rows.
         D = sets.weak.d + sets.strong.d
         moment.flat[: D * len(moment) : len(moment) + 1] += LEAST_VARIANCE
-        return cls(sets, moment, free)
+        return cls(sets, moment, free, moments.partition)
 
     @property
     def parts(self) -> tuple[slice, slice, slice]:
@@ -116,11 +120,13 @@ class Sample:
 
     def numbers(self, grid: Grid, ridges: Sequence[Ridges]) -> dict[str, Array]:
         """Numbers of a `Prediction` but for the held-out overlap and the label noise."""
-        sample, found = self.geometry, self.geometry.corrected(self.rows)
+        sample, found = self.geometry, self.population
         numbers = {name: getattr(found, name) for name in MEASURED} | {
             "power": self.whitened[-1].sum(),
             "plug_in": sample.d_sw,
-            "estimate": corrected(sample.d_sw, self.rows, sample.d_w, sample.d_s),
+            "estimate": sample.d_sw
+            if self.partition.grouped
+            else corrected(sample.d_sw, self.rows, sample.d_w, sample.d_s),
         }
         errors = self.on_grid(exact.expected_risks, _risks, grid, ridges)
         if grid.intercept:
@@ -176,8 +182,7 @@ class Sample:
         if points.any():
             i, j = points.any(axis=1), points.any(axis=0)
             n, N = grid.free
-            geometry = self.geometry.corrected(self.rows)
-            for name, values in vars(by_exact(geometry, n[i], N[j])).items():
+            for name, values in vars(by_exact(self.population, n[i], N[j])).items():
                 found.setdefault(name, np.empty(points.shape))[np.ix_(i, j)] = values
         return found
 
@@ -198,7 +203,9 @@ class Sample:
     def signal(self) -> Signal:
         """Whether there is anything to see."""
         cross, weak, strong, power = self.whitened
-        (d_w, d_s), m = cross.shape, self.rows
+        (d_w, d_s), of_all = cross.shape, self.partition
+        # Of rows that belong together no more is sure than that their groups are independent.
+        m = max(self.rows * of_all.independent // of_all.rows, d_w + 1, d_s + 1)
 
         def by_chance(fit: Array) -> float:
             share = min(np.sum(fit**2) / power.sum(), 1)
@@ -227,6 +234,11 @@ class Sample:
             self.by_ridge(theory, grid, ridges, equal_sizes) for equal_sizes in (False, True)
         )
         return {name: np.where(points, unequal[name] - equal[name], 0.0) for name in unequal}
+
+    @property
+    def population(self) -> Geometry:
+        """Geometry of the population; of groups of rows that of the sample, which is biased."""
+        return self.geometry if self.partition.grouped else self.geometry.corrected(self.rows)
 
     @cached_property
     def geometry(self) -> Geometry:

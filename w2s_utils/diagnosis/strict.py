@@ -59,7 +59,8 @@ def fields(d: Diagnosis) -> dict[str, Any]:
     wins = {"n": d.n, "over_teacher": d.beats_teacher, "over_baseline": d.beats_baseline}
     return {
         "w2s_utils": version("w2s_utils"),
-        **own("verdict", "warnings", "rows", "classes", "intercept", "ridge", "energy"),
+        **own("verdict", "warnings", "rows", "groups", "classes", "intercept", "ridge", "energy"),
+        "distinct_rows": len(d.copies),
         "explained": d.explained,
         "signal": d.signal,
         **paper("d_w", "d_s"),

@@ -24,6 +24,7 @@ FEW_TUNED = 4  # the same of tuned models, whose ridges weigh down most directio
 NO_GAIN = 1e-9  # of the labels' power: a difference that is rounding where models know everything
 NOT_WORTH = 0.995  # share of the student's error that better ridges leave, not worth a sentence
 CHANCE = 1e-4  # a p-value above it is no signal
+COPIED = 1.02  # factor by which copies of inputs make bands too narrow
 HEAVY = 4.0  # kurtosis of the labels' residuals, from which on bands are doubtful
 
 
@@ -219,8 +220,8 @@ def _baseline(f: Forecast, gain: Band) -> Iterator[str]:
 def warn(f: Forecast, ridgeless: Forecast, classes: Classification | None) -> tuple[str, ...]:
     """Why the prediction may be off, the most serious first."""
     doubts = (
-        _like_classes, _cut_off, _few_rows, _near_threshold, _few_labels, _tails, _heavy_labels,
-        _noise, _wide, _constants,
+        _like_classes, _cut_off, _few_rows, _copies, _near_threshold, _few_labels, _tails,
+        _heavy_labels, _noise, _wide, _constants,
     )  # fmt: skip
     said = [sentence for doubt in doubts for sentence in doubt(f)]
     return (*said, *_beyond_rows(f, classes), *_doubtful_overlap(ridgeless))
@@ -300,6 +301,16 @@ def _few_rows(f: Forecast) -> Iterator[str]:
         yield (
             f"Too few rows: {f.rows:,} for {' and '.join(few)}, below {least} a direction; what "
             "is corrected for is large, and so is what is left of it."
+        )
+
+
+def _copies(f: Forecast) -> Iterator[str]:
+    effect = float(np.sqrt(np.sum(f.copies**2) / f.rows))
+    if f.groups is None and effect > COPIED:
+        yield (
+            f"Repeated rows: {f.rows - len(f.copies):,} of {f.rows:,} inputs are there before. If "
+            f"they were copied, bands are about {effect:.1f} times too narrow: say with group "
+            "(--group) which rows belong together."
         )
 
 

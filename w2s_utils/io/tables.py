@@ -186,17 +186,18 @@ def read_parquet(path: Path, name: str, without: str = "") -> NDArray[Any]:
     """All columns as an (M, columns) matrix; one may hold truth values, strings or vectors."""
     parquet = _pyarrow("parquet")
     with parquet.ParquetFile(path) as file:
+        # Of a damaged file pyarrow ends the process when it is asked about a single column.
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-        chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-        expanded = sum(max(c.total_uncompressed_size, 8 * c.num_values) for c in chunks)
-        refuse_expansion(expanded, path.stat().st_size)
+        sizes = [max(g.total_byte_size, 8 * g.num_rows * g.num_columns) for g in groups]
+        refuse_expansion(sum(sizes), path.stat().st_size)
         # A repeated string is kept once, as in the file.
         strings = [
             field.name
             for field in file.schema_arrow
             if str(field.type) in ("string", "large_string")
         ]
-    return _of_arrow(parquet.read_table(path, read_dictionary=strings), name, without)
+    with parquet.ParquetFile(path, read_dictionary=strings) as file:
+        return _of_arrow(_table(file.iter_batches(), path, file.schema_arrow), name, without)
 
 
 def read_arrow(path: Path, name: str, without: str = "") -> NDArray[Any]:
@@ -209,13 +210,18 @@ def read_arrow(path: Path, name: str, without: str = "") -> NDArray[Any]:
         except lib.ArrowInvalid:
             source.seek(0)
             batches = reader = ipc.open_stream(source)
-        kept, expanded = [], 0
-        for batch in batches:
-            batch.validate(full=True)
-            expanded += max(batch.nbytes, 8 * batch.num_rows * batch.num_columns)
-            refuse_expansion(expanded, path.stat().st_size)
-            kept.append(batch)
-        return _of_arrow(lib.Table.from_batches(kept, reader.schema), name, without)
+        return _of_arrow(_table(batches, path, reader.schema), name, without)
+
+
+def _table(batches: Any, path: Path, schema: Any) -> Any:
+    """Put batches of rows together while they are not much larger than their file."""
+    kept, expanded = [], 0
+    for batch in batches:
+        batch.validate(full=True)
+        expanded += max(batch.nbytes, 8 * batch.num_rows * batch.num_columns)
+        refuse_expansion(expanded, path.stat().st_size)
+        kept.append(batch)
+    return _pyarrow("lib").Table.from_batches(kept, schema)
 
 
 def _pyarrow(module: str) -> Any:

@@ -201,8 +201,6 @@ def _elements(tensor: _Tensor, content: bytes) -> NDArray[Any]:
 
 def _dense(sparse: _Sparse, elements: Callable[[_Tensor], NDArray[Any]]) -> NDArray[Any]:
     """Write a sparse matrix in full."""
-    from scipy.sparse import coo_array, csr_array
-
     if sparse.layout not in ("torch.sparse_coo", "torch.sparse_csr"):
         raise Refused(
             f"holds a tensor of layout {sparse.layout}, which is not read: save it dense."
@@ -212,10 +210,19 @@ def _dense(sparse: _Sparse, elements: Callable[[_Tensor], NDArray[Any]]) -> NDAr
     if len(shape) != 2 or not all(type(size) is int and size > 0 for size in shape):
         raise Refused(f"holds a sparse tensor of shape {shape}, which is no matrix.")
     refuse_expansion(prod(shape) * tensors[-1].itemsize, sum(part.nbytes for part in tensors))
+    *places, values = tensors
     if sparse.layout == "torch.sparse_coo":
-        indices, values = tensors
-        return np.asarray(coo_array((values, tuple(indices)), shape).toarray())
-    ends, columns, values = tensors
-    matrix = csr_array((values, columns, ends), shape)
-    matrix.check_format()
-    return np.asarray(matrix.toarray())
+        rows, columns = places[0]
+    else:
+        ends, columns = places
+        if ends[0] != 0 or ends[-1] != len(columns):
+            raise ValueError("the rows of a sparse tensor do not hold its values")
+        rows = np.repeat(np.arange(shape[0]), np.diff(ends))
+    if (
+        len({len(rows), len(columns), len(values)}) > 1
+        or np.minimum(rows, columns).min(initial=0) < 0
+    ):
+        raise ValueError("a sparse tensor has values without a place")
+    dense = np.zeros(shape, values.dtype)
+    np.add.at(dense, (rows, columns), values)  # which checks that they lie inside
+    return dense
