@@ -96,7 +96,7 @@ USED_OTHERWISE = {
     "nbval": ("bootstrap.py", "--nbval-lax"),
     "numpydoc": ("_config.yml", "numpydoc"),
     "pandas-stubs": ("pyproject.toml", "[tool.mypy]"),
-    "pyarrow": ("w2s_utils/io/tables.py", '"pyarrow.parquet"'),
+    "pyarrow": ("w2s_utils/io/tables.py", '"pyarrow.{module}"'),
     "pytest-xdist": ("bootstrap.py", "--dist"),
     "ruff": ("bootstrap.py", "ruff"),
     "scipy-stubs": ("pyproject.toml", "[tool.mypy]"),

