@@ -22,7 +22,7 @@ bench: ## measure the samplers and the probe sweeps against plain code and rewri
 serve: ## show the built book on localhost (PORT=8000)
 	@$(PYTHON) bootstrap.py serve $(PORT)
 
-lock: ## resolve pyproject.toml into requirements.lock, without the extra vision and its torch
+lock: ## resolve pyproject.toml into requirements.lock, without the extras vision and hf and their torch
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip install --quiet uv
 	build/uv/bin/uv pip compile pyproject.toml --extra text --extra tables --extra cluster \

@@ -19,10 +19,13 @@ LOCK = (ROOT / "requirements.lock").read_text()
 PINS = [Requirement(line.split(" \\")[0]) for line in re.findall(r"^\S.*==.*$", LOCK, re.M)]
 
 
+WITH_TORCH = {"vision", "hf"}
+
+
 def declared():
-    """What a build or a test may need: all but the extra vision, whose torch is heavy."""
+    """What a build or a test may need: all but the extras with torch, which is heavy."""
     named = PROJECT["optional-dependencies"].items()
-    extras = [lines for extra, lines in named if extra != "vision"]
+    extras = [lines for extra, lines in named if extra not in WITH_TORCH]
     return [Requirement(line) for lines in (PROJECT["dependencies"], *extras) for line in lines]
 
 
@@ -45,10 +48,10 @@ def test_lock_pins_every_declared_dependency_within_its_range(python):
         assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement
 
 
-def test_lock_resolves_all_extras_but_vision():
+def test_lock_resolves_all_extras_but_those_with_torch():
     makefile = (ROOT / "Makefile").read_text()
     resolved = set(re.findall(r"--extra (\w+)", makefile))
-    assert resolved == set(PROJECT["optional-dependencies"]) - {"vision"}
+    assert resolved == set(PROJECT["optional-dependencies"]) - WITH_TORCH
     assert "torch" not in pins_for("3.12")
 
 
@@ -96,7 +99,6 @@ USED_OTHERWISE = {
     "nbval": ("bootstrap.py", "--nbval-lax"),
     "numpydoc": ("_config.yml", "numpydoc"),
     "pandas-stubs": ("pyproject.toml", "[tool.mypy]"),
-    "pyarrow": ("w2s_utils/io/tables.py", '"pyarrow.{module}"'),
     "pytest-xdist": ("bootstrap.py", "--dist"),
     "ruff": ("bootstrap.py", "ruff"),
     "scipy-stubs": ("pyproject.toml", "[tool.mypy]"),

@@ -71,8 +71,8 @@ def encoder(
     ----------
     model : str
         A local folder as transformers or an exporter to ONNX writes it, a name in `SHIPPED`, or
-        one on the hub of Hugging Face, whose files are downloaded once. Weights are read from .safetensors or .onnx
-        only, and no code in the folder is run.
+        one on the hub of Hugging Face, whose files are downloaded once. Weights are read from
+        .safetensors or .onnx only, and no code in the folder is run.
     layers : str
         "all", or numbers and "last" with commas between; 0 is the embeddings.
     pool : {"mean", "last", "cls"}
