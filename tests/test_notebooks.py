@@ -3,9 +3,12 @@ names would be accepted.
 """
 
 import ast
+import inspect
 import json
 import re
 import shlex
+from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from pydoc import locate
 
@@ -13,6 +16,7 @@ import pytest
 import yaml
 
 from w2s_utils import publish
+from w2s_utils.diagnosis import Diagnosis, Ranking
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -160,3 +164,17 @@ def test_every_command_on_every_page_would_be_accepted():
             publish.check_parameters(ROOT / f"notebooks/{name}.ipynb", given)
             checked += 1
     assert checked >= len(NOTEBOOKS)
+
+
+def test_the_page_on_python_shows_every_field():
+    shown = "\n".join(
+        "".join(c["source"]) for c in cells(ROOT / "notebooks/21_use_from_python.ipynb", "code")
+    )
+    for kind, name in ((Diagnosis, "d"), (Ranking, "ranking")):
+        public = {f.name for f in fields(kind)} | {
+            name
+            for name, value in inspect.getmembers(kind)
+            if isinstance(value, property | cached_property) or name == "table"
+        }
+        missing = {field for field in public if not re.search(rf"\b\w+\.{field}\b", shown)}
+        assert missing == set(), name

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -83,6 +84,11 @@ def test_tensors_of_whole_numbers_and_truths_stay_what_they_are():
     for kind, labels in (("int64", (Y > 0).astype(int)), ("bool", Y > 0)):
         found = diagnose(W, S, Tensor(labels, kind), **SIZES)
         assert found.classes == tuple(np.unique(labels).tolist())
+
+
+def test_arrays_of_dask_are_read_a_part_at_a_time():
+    w, s, y = (da.from_array(values, chunks=77) for values in (W, S, Y))
+    assert diagnose(w, s, y, **SIZES).table().equals(diagnose(W, S, Y, **SIZES).table())
 
 
 def test_tensors_of_torch_itself():

@@ -63,7 +63,7 @@ def test_copies_change_nothing_where_they_are_named():
         np.testing.assert_allclose(named.risk[name].value, plain.risk[name].value, rtol=0.03)
     assert (named.groups, len(named.copies)) == (600, 600)
     (said,) = (w for w in silent.warnings if w.startswith("Repeated rows"))
-    assert "2,400 of 3,000 inputs are there before" in said
+    assert "2,400 of 3,000 inputs repeat an earlier one" in said
     assert "bands are about 2.2 times too narrow" in said
     assert not any(w.startswith("Repeated rows") for d in (plain, named) for w in d.warnings)
 

@@ -11,6 +11,7 @@ from tests.features.test_backbones import naive_bert
 from w2s_utils.features import extraction, text
 from w2s_utils.features.extraction import extract
 from w2s_utils.features.text import encoder
+from w2s_utils.io.files import open_features
 from w2s_utils.io.texts import read_texts
 
 WORDS = ["[UNK]", "[CLS]", "[SEP]", "a", "good", "bad", "film", "very"]
@@ -155,6 +156,8 @@ def test_each_text_is_read_once_and_keeps_its_id(counted, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "features.json", *(file.name for file in files), "rows.csv",
     ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"holds features of one or more layers: name one of its"):
+        open_features(tmp_path / "out")
     assert extract(TEXTS, ids, model, tmp_path / "out") == files
     assert len(read) == 4
     extract(TEXTS[:2], ids[:2], model, tmp_path / "out")

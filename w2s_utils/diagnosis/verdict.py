@@ -308,9 +308,9 @@ def _copies(f: Forecast) -> Iterator[str]:
     effect = float(np.sqrt(np.sum(f.copies**2) / f.rows))
     if f.groups is None and effect > COPIED:
         yield (
-            f"Repeated rows: {f.rows - len(f.copies):,} of {f.rows:,} inputs are there before. If "
-            f"they were copied, bands are about {effect:.1f} times too narrow: say with group "
-            "(--group) which rows belong together."
+            f"Repeated rows: {f.rows - len(f.copies):,} of {f.rows:,} inputs repeat an earlier "
+            f"one. If they were copied, bands are about {effect:.1f} times too narrow: say with "
+            "group (--group) which rows belong together."
         )
 
 

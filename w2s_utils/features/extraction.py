@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from w2s_utils import _progress
 from w2s_utils._files import digest, kept, write_atomically
 from w2s_utils.features.text import Encoder
+from w2s_utils.io.joining import ROWS
+from w2s_utils.io.shards import LAYERED
 
 BLOCK = 256
 """Texts in a part: a killed extraction loses at most one."""
 
-ABOUT, ROWS, PARTS = "features.json", "rows.csv", "parts"
+ABOUT, PARTS = LAYERED, "parts"
 
 
 def extract(

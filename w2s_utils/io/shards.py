@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from w2s_utils._files import printable
 
+LAYERED = "features.json"
+"""What a folder holds beside files of layers, which are no parts of one matrix."""
+
 
 def parts_of(path: Path, kinds: Sequence[str]) -> list[Path]:
     """Files of a folder or of a pattern in the order of the numbers in their names; else the path.
@@ -22,6 +25,11 @@ def parts_of(path: Path, kinds: Sequence[str]) -> list[Path]:
     ValueError
         If there are none of these kinds, or of several.
     """
+    if path.is_dir() and (path / LAYERED).exists():
+        raise ValueError(
+            f"{printable(str(path))} holds features of one or more layers: name one of its files, "
+            "as in layer-06.npy."
+        )
     if path.is_dir():
         found = [file for file in path.iterdir() if file.suffix.lower() in kinds]
     elif not path.exists() and re.search(r"[*?]", path.name):
