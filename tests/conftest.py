@@ -64,7 +64,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in SLOWEST)
     slow = set((ROOT / "tests/slow.txt").read_text().split())
     for item in items:
-        if item.nodeid.partition("[")[0] in slow:
+        # After an edit of the package the book takes minutes.
+        if item.nodeid.partition("[")[0] in slow or "built" in item.fixturenames:
             item.add_marker("slow")
 
 
