@@ -75,8 +75,8 @@ def text(
 
     w2s features text reviews.csv --column review --model all-MiniLM-L6-v2 --out minilm
 
-    w2s features text reviews.csv --model bert-base-uncased --layers 4,8,last --dtype float16
-    --out bert
+    w2s features text reviews.csv --model google-bert/bert-base-uncased --layers 4,8,last
+    --dtype float16 --out bert
 
     w2s diagnose --weak minilm/layer-01.npy --strong minilm/layer-06.npy
     --labels reviews.csv::stars

@@ -15,11 +15,6 @@ Pool = Literal["mean", "last", "cls"]
 """How tokens become one vector: their mean, the last of them, or the first."""
 
 
-def layer_names(layers: int) -> list[str]:
-    """Names of the graph's outputs: the embeddings, h0, and each layer."""
-    return [f"h{number}" for number in range(layers + 1)]
-
-
 def onnx_model(weights: Path, heads: int, pool: Pool = "mean", epsilon: float = 1e-12) -> bytes:
     """Write an encoder as an ONNX graph whose outputs are the pooled tokens of every layer.
 
@@ -114,7 +109,7 @@ def onnx_model(weights: Path, heads: int, pool: Pool = "mean", epsilon: float = 
     token_axis = constant("token_axis", np.array([1]))
     one_token = constant("one_token", np.array(0 if pool == "cls" else -1))
     layers = sum(name.endswith("attention.self.query.weight") for name in loaded)
-    names = layer_names(layers)
+    names = [f"h{number}" for number in range(layers + 1)]
     x = embed("input_ids")
     pooled(x, names[0])
     for number, layer in enumerate(names[1:]):

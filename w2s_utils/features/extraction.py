@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_utils import _progress
-from w2s_utils._files import digest, kept, write_atomically
+from w2s_utils._files import digest, kept, read_json, write_atomically
 from w2s_utils.features.text import Encoder
 from w2s_utils.io.joining import ROWS
 from w2s_utils.io.shards import LAYERED
@@ -66,7 +66,7 @@ def extract(
         "dtype": dtype,
         "key": digest(encoder.key, dtype, list(texts), list(ids)),
     }
-    if _read(out / ABOUT) == about and all(file.exists() for file in files):
+    if read_json(out / ABOUT) == about and all(file.exists() for file in files):
         return files
     parts = out / PARTS
     parts.mkdir(parents=True, exist_ok=True)
@@ -112,10 +112,3 @@ def _narrowed(values: NDArray[np.float32], dtype: str) -> NDArray[Any]:
         what = "are no finite numbers" if not np.isfinite(values).all() else "do not fit in float16"
         raise ValueError(f"Features of the model {what}: use float32, or leave such layers out.")
     return narrowed
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None

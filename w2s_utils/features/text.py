@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils._files import digest, packages, printable
+from w2s_utils._files import digest, packages, printable, read_json
 from w2s_utils.features import bert
 from w2s_utils.features.backbones import MINILM_L6
 from w2s_utils.features.bert import Pool
@@ -22,7 +21,6 @@ from w2s_utils.features.embedding import pretrained, require
 from w2s_utils.features.packages import fetch
 
 MAX_TOKENS = 512
-POOLS = ("mean", "last", "cls")
 SHIPPED = {"all-MiniLM-L6-v2": MINILM_L6}
 """Models that come as packages, by the name that is enough for them."""
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
@@ -95,8 +93,8 @@ def encoder(
     FetchError
         If a model in `SHIPPED` cannot be downloaded.
     """
-    if pool not in POOLS:
-        raise ValueError(f"pool must be one of {', '.join(POOLS)}, got {pool!r}.")
+    if pool not in get_args(Pool):
+        raise ValueError(f"pool must be one of {', '.join(get_args(Pool))}, got {pool!r}.")
     if batch < 1:
         raise ValueError(f"batch must be positive, got {batch}.")
     folder = _folder(model)
@@ -159,11 +157,7 @@ def _folder(model: str) -> Path:
 
 
 def _about(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError):
-        found = {}
-    return found if isinstance(found, dict) else {}
+    return read_json(folder / "config.json") or {}
 
 
 def _is_bert(about: dict[str, Any]) -> bool:
