@@ -162,12 +162,13 @@ def test(options: list[str]) -> list[str]:
         if code != 0:
             sys.exit(code)
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    parallel = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+    # The reference values of the other notebooks are read from the build of the book.
+    command = [str(PYTHON), "-m", "pytest", "-n", "auto", "--dist", "loadfile"]
+    command += ["--no-loadscope-reorder", "--nbval-lax", "--nbval-current-env"]
+    command += ["w2s_utils", "tests", *VALIDATED]
     if "--quick" in options:
-        chosen = ["-m", "not slow", *(option for option in options if option != "--quick")]
-    else:  # the reference values of all notebooks are read from the build of the book
-        chosen = ["--nbval-lax", "--nbval-current-env", *VALIDATED, *options]
-    return [str(PYTHON), "-m", "pytest", *parallel, "w2s_utils", "tests", *chosen]
+        command += ["-m", "not slow"]
+    return command + [option for option in options if option != "--quick"]
 
 
 def bench(options: list[str]) -> list[str]:

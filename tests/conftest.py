@@ -64,8 +64,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in SLOWEST)
     slow = set((ROOT / "tests/slow.txt").read_text().split())
     for item in items:
-        # After an edit of the package the book takes minutes. A notebook's cell has no fixtures.
-        waits = "built" in getattr(item, "fixturenames", ())
+        # After an edit of the package the book takes minutes.
+        waits = item.path.suffix == ".ipynb" or "built" in item.fixturenames
         if waits or item.nodeid.partition("[")[0] in slow:
             item.add_marker("slow")
 
