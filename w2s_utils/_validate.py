@@ -27,9 +27,13 @@ def numpy_array(values: Any) -> NDArray[Any]:
 
 
 def real_array(
-    values: ArrayLike, name: str, ndim: int | tuple[int, ...], largest: float = LARGEST
+    values: ArrayLike,
+    name: str,
+    ndim: int | tuple[int, ...],
+    largest: float = LARGEST,
+    dtype: type[np.floating] = np.float64,
 ) -> Array:
-    """Return `values` as a finite float64 array with `ndim` dimensions.
+    """Return `values` as a finite array of this precision with `ndim` dimensions.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def real_array(
     array = numpy_array(values)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
-    array = array.astype(np.float64, copy=False)
+    array = array.astype(dtype, copy=False)
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if array.ndim not in allowed:
         expected = " or ".join(str(k) for k in allowed)
@@ -50,7 +54,7 @@ def real_array(
         raise ValueError(f"{name} must be finite, got {bad} NaN or infinite value(s).")
     if not array.size:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}.")
-    size = np.abs(array).max()
+    size = float(np.abs(array).max())
     if size != 0 and not 1 / largest <= size <= largest:
         raise ValueError(
             f"{name} must have its largest value between {1 / largest:.0e} and {largest:.0e} in "

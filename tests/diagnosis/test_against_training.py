@@ -171,10 +171,8 @@ def test_rows_in_another_order_are_no_signal(shuffled):
         arrays[shuffled] = np.random.default_rng(seed).permutation(arrays[shuffled])
         labels = read_labels(arrays["labels"], None)
         moments = read_moments(arrays["weak"], arrays["strong"], labels, None, 1.0, standard=True)
-        signals = [
-            Sample.of(moments, sets, moments.grams.halves.sum(axis=0), 500).signal
-            for sets in (moments.every, moments.leading)
-        ]
+        of = [moments.every, moments.leading], moments.grams.halves.sum(axis=0), 500, "all"
+        signals = [sample.signal for sample in Sample.of(moments, *of)]
         blind = ("weak", "strong") if shuffled == "labels" else (shuffled,)
         for name in blind:
             assert min(getattr(signal, name) for signal in signals) > CHANCE

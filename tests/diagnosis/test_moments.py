@@ -89,9 +89,10 @@ def test_products_that_memory_does_not_hold_are_made_again(monkeypatch, held):
     W, S, y = features(410)
     labels = read_labels(y, None)
     whole = read_moments(W, S, labels, None, 0.999, standard=False)
-    size = len(next(iter(whole.grams)))
+    size = next(iter(whole.grams)).nbytes
     monkeypatch.setattr(blocks, "HELD", held * size)
     few = read_moments(W, S, labels, None, 0.999, standard=False)
+    assert len(few.grams._held) == held
     for _ in range(2):  # they can be had more than once
         np.testing.assert_array_equal(grams(few), grams(whole))
     np.testing.assert_allclose(few.grams.halves, whole.grams.halves)
@@ -115,7 +116,7 @@ def test_what_is_read_at_once_depends_on_the_width_alone(monkeypatch, energy):
     W, S = (Recorded(rng.standard_normal((4000, width))) for width in (60, 20))
     monkeypatch.setattr(moments, "CHUNK", 80 * 1000)
     read_moments(W, S, read_labels(rng.standard_normal(4000), None), None, energy, standard=False)
-    assert (W.most, S.most) == (60 * 1000, 20 * 1000)
+    assert (W.most, S.most) == (60 * 1000, 20 * 2000)  # alone, and beside the other
 
 
 def test_mapped_half_precision_is_summed_in_double(tmp_path):

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import lapack
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from w2s_utils._validate import Array
 from w2s_utils.measure.correlation import BLOCKS
 
-HELD = 45_000_000  # 360 MB
+HELD = 360_000_000  # bytes
 PANEL = 256
+COPIES = 6  # of a product in full, that whoever is given a product makes of it
 
-Read = Callable[[range], Iterator[tuple[int, Array]]]
+T = TypeVar("T")
+Block = NDArray[np.floating]
+Read = Callable[[range], Iterator[tuple[int, Block]]]
 
 
 class BlockGrams:
@@ -29,8 +36,10 @@ class BlockGrams:
         Columns D of Z.
     read : callable
         Maps a range of blocks to pairs of a block and some of its rows of Z, all rows in turn.
-    held : int
-        Numbers of the products that are held at once.
+    single : bool
+        Whether Z, and so the products of a block, are in single precision.
+    held : int, optional
+        Bytes of the products that are held at once, `HELD` by default.
 
     Attributes
     ----------
@@ -38,24 +47,45 @@ class BlockGrams:
         Sums over the even and over the odd blocks.
     """
 
-    def __init__(self, columns: int, read: Read, held: int = HELD) -> None:
-        packed = columns * (columns + 1) // 2
-        self._read, self._first = read, 0
-        self._held = np.zeros((min(max(held // packed, 1), BLOCKS), packed))
+    def __init__(
+        self, columns: int, read: Read, single: bool = False, held: int | None = None
+    ) -> None:
+        packed, kind = columns * (columns + 1) // 2, np.dtype(np.float32 if single else np.float64)
+        self.columns, self._read, self._first = columns, read, 0
+        count = min(max((held or HELD) // (packed * kind.itemsize), 1), BLOCKS)
+        self._held = np.zeros((count, packed), kind)
         self.halves = np.zeros((2, packed))
         for block, Z in read(range(BLOCKS)):
             _add(self._held[block] if block < len(self._held) else self.halves[block % 2], Z)
         for block, gram in enumerate(self._held):
             self.halves[block % 2] += gram
 
-    def __iter__(self) -> Iterator[Array]:
+    def __iter__(self) -> Iterator[Block]:
+        for blocks in self._groups():
+            yield from self._held[: len(blocks)]
+
+    def map(self, function: Callable[[int, Block], T]) -> list[T]:
+        """Apply a function to each block and its product, on as many cores as BLAS uses.
+
+        Some blocks at once, by threads that share the cores of BLAS, as far as memory allows.
+        """
+        cores = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+        threads = min(max(HELD // (8 * COPIES * self.columns**2), 1), cores)
+        found: list[T] = []
+        with threadpool_limits(cores // threads), ThreadPoolExecutor(threads) as pool:
+            for blocks in self._groups():
+                found += pool.map(function, blocks, self._held)
+        return found
+
+    def _groups(self) -> Iterator[range]:
+        """Blocks whose products are held at once, after they were made."""
         for first in range(0, BLOCKS, len(self._held)):
             blocks = range(first, min(first + len(self._held), BLOCKS))
             if first != self._first:
                 self._first, self._held[...] = first, 0
                 for block, Z in self._read(blocks):
                     _add(self._held[block - first], Z)
-            yield from self._held[: len(blocks)]
+            yield blocks
 
 
 def unpack(packed: Array) -> Array:
@@ -69,6 +99,7 @@ def unpack(packed: Array) -> Array:
     return full
 
 
-def _add(packed: Array, Z: Array) -> None:
+def _add(packed: Block, Z: Block) -> None:
     """Add Z'Z to a packed matrix, in place."""
-    lapack.dsfrk(Z.shape[1], len(Z), 1.0, Z.T, 1.0, packed, overwrite_c=1)
+    add = lapack.ssfrk if packed.dtype == np.float32 else lapack.dsfrk
+    add(Z.shape[1], len(Z), 1.0, Z.T, 1.0, packed, overwrite_c=1)

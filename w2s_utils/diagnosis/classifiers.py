@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Classifiers:
                 for k, whole, *parts in zip(wanted, *of_samples, strict=True)
             ]
         self.nearest: list[Ridges] | None = None
+        self.first = Lock()
 
     def __call__(self, block: int, others: Sample, ridges: Sequence[Ridges]) -> tuple[Sums, Sums]:
         """Expected errors of the others' models on a block's rows, and on common ones.
@@ -108,9 +110,10 @@ class Classifiers:
                 for pair, of_column in zip(sample.pairs, ridges, strict=True)
             ]
 
-        if self.nearest is None:
-            self.nearest = nearest(self.whole)
-            del self.whole  # it is large
+        with self.first:  # blocks are tried side by side
+            if self.nearest is None:
+                self.nearest = nearest(self.whole)
+                del self.whole  # it is large
         return [
             Ridges(*(new / old for new, old in zip(*both, strict=True)))
             for both in zip(nearest(others), self.nearest, strict=True)

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array
-from w2s_utils.diagnosis.blocks import BlockGrams, unpack
+from w2s_utils.diagnosis.blocks import PANEL, Block, BlockGrams, unpack
 from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.diagnosis.partition import Partition
 from w2s_utils.diagnosis.rows import FeatureSet, Reader, Rows, matrix_rows
 from w2s_utils.measure.correlation import BLOCKS, rows_needed
 
+LEAST_VARIANCE = 1e-12  # of whitened coordinates
 CHUNK = 2**24  # numbers that are read at once of both sets together, 128 MB as float64
 
 
@@ -77,21 +78,27 @@ class Moments:
     def of(self, gram: Array, rows: int) -> tuple[Array, int]:
         """Second moment of weak, strong and labels from a packed product, with its free rows.
 
-        With an intercept it is the covariance, which has the law of one row less.
+        With an intercept it is the covariance, which has the law of one row less. A direction may
+        have no variance at all in a part of the rows: it gets a little.
         """
-        return covariance(gram, rows, self.standard)
+        moment, free = covariance(gram, rows, self.standard)
+        D = self.every.weak.d + self.every.strong.d
+        moment.flat[: D * len(moment) : len(moment) + 1] += LEAST_VARIANCE
+        return moment, free
 
 
 def covariance(gram: Array, rows: int, standard: bool) -> tuple[Array, int]:
     """Second moment from a packed product, about the mean if `standard`, with its free rows."""
     full = unpack(gram)
+    free = rows - standard
+    full /= free
     if not standard:
-        return full / rows, rows
+        return full, free
     sums, scatter = full[-1, :-1], full[:-1, :-1]
-    for row, total in zip(scatter, sums / rows, strict=True):  # at once would be a copy more
-        row -= total * sums
-    scatter /= rows - 1
-    return scatter, rows - 1
+    for first in range(0, len(sums), PANEL):  # at once would be a copy more
+        some = slice(first, first + PANEL)
+        scatter[some] -= np.outer(sums[some], sums * (free / rows))
+    return scatter, free
 
 
 def read_moments(
@@ -125,8 +132,8 @@ def read_moments(
     w, s = (X if isinstance(X, Reader) else Reader(name, X) for name, X in given.items())
     partition, chunks = Partition.of(M, group), steps((w, s), M)
     plain, labels = labels, labels.centred() if standard else labels
-    for reader in (w, s):
-        reader.find_directions(labels, chunks, energy, standard)
+    for reader in (w, s):  # the same, whatever the other is
+        reader.find_directions(labels, steps((reader, reader), M), energy, standard)
     d_w, d_s = w.cuts[-1], s.cuts[-1]
     needed = rows_needed(d_w, d_s)
     if needed > M:
@@ -178,12 +185,16 @@ def read_grams(
 ) -> BlockGrams:
     """Products of the rows of each block: all whitened coordinates, labels, a one if `standard`.
 
-    The first reader is the teacher's, to whose answers the others listen.
+    The first reader is the teacher's, to whose answers the others listen. Of large files with
+    digits enough for that, rows are multiplied in single precision.
     """
+    single = len(chunks) > 1 and all(reader.in_single() for reader in readers)
+    kind = np.float32 if single else np.float64
 
-    def whitened(blocks: range) -> Iterator[tuple[int, Array]]:
+    def whitened(blocks: range) -> Iterator[tuple[int, Block]]:
         for rows in chunks:
-            given, y = [reader[rows] for reader in readers], labels.rows(rows)
+            given = [reader.read(rows, kind) for reader in readers]
+            y = labels.rows(rows).astype(kind, copy=False)
             for b in blocks:
                 mine, where = partition.among(rows, b), partition.places(rows, b)
                 if not len(y[mine]):
@@ -195,10 +206,11 @@ def read_grams(
                 if len(blocks) == BLOCKS:  # else the rows are read once more
                     for reader, X in zip(readers[1:], given[1:], strict=True):
                         reader.hear(X[mine], along[0] @ readers[0].fit)
-                yield b, np.hstack([*along, y[mine], np.ones((len(along[0]), int(standard)))])
+                ones = np.ones((len(along[0]), int(standard)), kind)
+                yield b, np.hstack([*along, y[mine], ones])
 
     columns = sum(reader.cuts[-1] for reader in readers) + labels.columns + standard
-    return BlockGrams(columns, whitened)
+    return BlockGrams(columns, whitened, single)
 
 
 def _within(y: Array, replicates: Array) -> Array:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from w2s_utils._validate import Array
+from w2s_utils.diagnosis.blocks import Block
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
 from w2s_utils.diagnosis.rows import FeatureSet
 from w2s_utils.diagnosis.sample import MEASURED, Grid, Sample, choose_ridges, samples
@@ -160,21 +161,34 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
         whole, *parts = samples(moments, case.sets)
         fits = [part.regressions() for part in parts]
         started.append((whole, choose_ridges(whole, parts, case.grid), fits))
-    kept: list[list[dict[str, Array]]] = [[] for _ in cases]
-    tests: list[list[Any]] = [[] for _ in cases]
-    for b, (gram, size) in enumerate(zip(moments.grams, sizes, strict=True)):
-        half, in_half = halves[b % 2] - gram, int(sizes[b % 2 :: 2].sum() - size)
-        for case, (_, ridges, fits), left_out, tested in zip(
-            cases, started, kept, tests, strict=True
+    sets = [case.sets for case in cases]
+
+    def without(b: int, gram: Block) -> list[tuple[dict[str, Array], Any]]:
+        """Numbers of each case without a block, and what its test says."""
+        in_half = int(sizes[b % 2 :: 2].sum() - sizes[b])
+        parts = Sample.of(moments, sets, halves[b % 2] - gram, in_half, f"half without {b}")
+        overlaps = [
+            np.asarray(held_out(part.regressions(), fits[1 - b % 2]))
+            for part, (*_, fits) in zip(parts, started, strict=True)
+        ]
+        del parts
+        rest = halves.sum(axis=0) - gram
+        every = Sample.of(moments, sets, rest, rows - int(sizes[b]), f"all without {b}")
+        left_out = []
+        for case, others, overlap, (_, ridges, _) in zip(
+            cases, every, overlaps, started, strict=True
         ):
-            part = Sample.of(moments, case.sets, half, in_half)
-            overlap = held_out(part.regressions(), fits[1 - b % 2])
-            others = Sample.of(moments, case.sets, halves[0] + halves[1] - gram, rows - int(size))
-            left_out.append(others.numbers(case.grid, ridges) | {"held_out": np.asarray(overlap)})
-            if case.test is not None:
-                tested.append(case.test(b, others, ridges))
+            numbers = others.numbers(case.grid, ridges) | {"held_out": overlap}
+            test = None if case.test is None else case.test(b, others, ridges)
+            left_out.append((numbers, test))
+        return left_out
+
+    blocks = moments.grams.map(without)
     found: list[Found] = []
-    for case, (whole, ridges, fits), rest, tested in zip(cases, started, kept, tests, strict=True):
+    for case, (whole, ridges, fits), without_each in zip(
+        cases, started, zip(*blocks, strict=True), strict=True
+    ):
+        rest, tested = ([*each] for each in zip(*without_each, strict=True))
         numbers = whole.numbers(case.grid, ridges) | {"held_out": np.asarray(held_out(*fits))}
         left = {name: np.array([one[name] for one in rest]) for name in numbers}
         points = whole.exact(case.grid)

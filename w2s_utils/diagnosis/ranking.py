@@ -129,6 +129,7 @@ def rank_teachers(
     if by not in ("risk", "accuracy"):
         raise ValueError(f'by must be "risk" or "accuracy", got {by!r}.')
     student = Reader("strong", strong)  # its directions serve all teachers
+    student.shared = True
 
     def diagnosed(name: str, weak: Rows) -> Diagnosis | ShiftDiagnosis:
         if unlabelled is None and test is None and groups is None:

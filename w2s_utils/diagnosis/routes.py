@@ -14,11 +14,10 @@ from numpy.typing import ArrayLike
 from w2s_utils import _ridge_path
 from w2s_utils._validate import Array, count, ridges
 from w2s_utils.diagnosis.labels import Labels, read_labels
-from w2s_utils.diagnosis.moments import covariance, read_grams, steps
+from w2s_utils.diagnosis.moments import LEAST_VARIANCE, covariance, read_grams, steps
 from w2s_utils.diagnosis.partition import Partition
 from w2s_utils.diagnosis.prediction import Numbers, Prediction, widened
 from w2s_utils.diagnosis.rows import FeatureSet, Reader, Rows, matrix_rows
-from w2s_utils.diagnosis.sample import LEAST_VARIANCE
 from w2s_utils.measure.correlation import BLOCKS
 from w2s_utils.theory.chain import Answers, Stage, average
 
@@ -249,7 +248,7 @@ def _of_middle(
     centred = labels.centred() if standard else labels
     chunks = steps(readers, len(labels))
     for reader in readers:
-        reader.find_directions(centred, chunks, energy, standard)
+        reader.find_directions(centred, steps((reader, reader), len(labels)), energy, standard)
     D = sum(reader.cuts[-1] for reader in readers)
     if len(labels) < ROWS * D:
         raise ValueError(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from scipy import stats
 
-from w2s_utils._validate import Array, real_array
+from w2s_utils._validate import Array, numpy_array, real_array
+from w2s_utils.diagnosis.blocks import HELD
 from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.directions import Radii
 from w2s_utils.measure.spectrum import energy_dimension, moment_directions
@@ -17,6 +19,8 @@ from w2s_utils.measure.spectrum import energy_dimension, moment_directions
 SPANNED = 1e-9  # share of what features span that they leave by rounding alone
 ENERGY = 0.99  # share that the leading directions carry, the paper's
 LEAST_ROWS = 3  # a direction
+SINGLE = 1e-4  # error of a whitened coordinate, which varies by 1, that single precision may make
+NOT_EXPLAINED = 0.01  # share of the labels, which it must not blur
 SIZES = 40  # groups of rows of like size; a blocks' worth of rows at least has one each
 
 
@@ -115,9 +119,17 @@ class Reader:
     def __init__(self, name: str, features: Rows) -> None:
         self.name, self.features, self.shape = name, features, features.shape
         self.chunks: list[slice] = []
+        self.shared = False
+        self._kept: dict[str, tuple[Array, Array]] = {}
 
     def __getitem__(self, rows: slice) -> Array:
-        X = real_array(self.features[rows], f"{self.name}[{rows.start}:{rows.stop}]", 2)
+        return self.read(rows, np.float64)
+
+    def read(self, rows: slice, kind: type[np.floating]) -> Array:
+        """Read some rows in single or double precision."""
+        given = numpy_array(self.features[rows])
+        self.narrow = given.dtype.kind == "f" and given.dtype.itemsize <= 4
+        X = real_array(given, f"{self.name}[{rows.start}:{rows.stop}]", 2, dtype=kind)
         # Else the whole file counts as our memory. A private map's pages hold the caller's changes.
         mapped, mode = (getattr(self.features, name, None) for name in ("_mmap", "mode"))
         if isinstance(mapped, mmap.mmap) and mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
@@ -136,6 +148,7 @@ class Reader:
             return
         rows, width = self.shape
         self.standard = standard
+        self._kept.clear()
         moment, cross, unit, power = self._products(labels, chunks)
         variances, directions = moment_directions(moment, 1)
         self.spectrum = variances[: np.count_nonzero(unit)]
@@ -143,15 +156,19 @@ class Reader:
         d = min(seen if energy == 1 else energy_dimension(variances, energy), most)
         leading = min(energy_dimension(variances, min(energy, ENERGY)), d)
         self.cuts = sorted({leading, d})
-        directions = unit[:, None] * directions / np.sqrt(variances[:seen])
+        directions /= np.sqrt(variances[:seen])
+        blurred = np.sqrt((moment.diagonal() @ directions[:, :d] ** 2).max())
+        directions *= unit[:, None]
         self.map, self.rest = np.ascontiguousarray(directions[:, :d]), directions[:, d:]
         self.fit = self.map.T @ cross / rows
+        self.blur = float(np.finfo(np.float32).eps * blurred)
+        self.blind = float(1 - np.sum(self.fit**2) / power) if power else 1.0
+        self.single = self.origin.astype(np.float32), self.map.astype(np.float32)
         self.means: Array = self.sums @ self.map / rows
         self.free = rows - d - standard
         self.cut = Cut(seen - d, *self._explained(cross, power))
         self.leverage, self.residual = np.empty((2, len(self.cuts), rows))
-        self.mark = np.empty(rows)  # equal for equal rows, and by chance for no others
-        self.marking = np.random.default_rng(0).standard_normal(d)
+        self.mark /= np.sqrt(np.mean(self.mark**2))
         self.chunks, self.bounded = chunks, labels.classes is not None
 
     def _products(self, labels: Labels, chunks: list[slice]) -> tuple[Array, Array, Array, float]:
@@ -163,13 +180,19 @@ class Reader:
         rows, width = self.shape
         moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns))
         self.sums, self.origin, power = np.zeros(width), np.zeros(width), 0.0
+        self.mark = np.empty(rows)  # equal for equal rows, and by chance for no others
+        marking = np.random.default_rng(0).standard_normal(width)
         low, high = np.full(width, np.inf), np.full(width, -np.inf)
         for chunk in chunks:
             X, y = self[chunk], labels.rows(chunk)
             low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))
+            if chunk.start == 0:
+                first, spread = X.mean(axis=0), X.std(axis=0)
+                marking /= np.where(spread > 0, spread, 1)
+                if self.standard:  # a large mean would cost the digits of what varies
+                    self.origin = first
+            self.mark[chunk] = X @ marking - first @ marking
             if self.standard:
-                if chunk.start == 0:  # a large mean would cost the digits of what varies
-                    self.origin = X.mean(axis=0)
                 X = X - self.origin
             moment += X.T @ X / rows
             cross += X.T @ y
@@ -211,9 +234,30 @@ class Reader:
             self.taught += (X - self.origin if self.standard else X).T @ answers
             self.told += float(np.sum(answers**2)) / self.shape[0]
 
+    def kept(self, name: str, find: Callable[[], tuple[Array, Array]]) -> tuple[Array, Array]:
+        """What was found under this name; else find it.
+
+        If `shared` it is kept for further pairs, as far as memory allows.
+        """
+        if name in self._kept:
+            return self._kept[name]
+        found = find()
+        held = sum(array.nbytes for pair in (found, *self._kept.values()) for array in pair)
+        if self.shared and held <= HELD:
+            self._kept[name] = found
+        return found
+
+    def in_single(self) -> bool:
+        """Whether what was read has no more digits than single precision, which are enough."""
+        lengths = np.linalg.norm(self.map, axis=0)
+        in_range = lengths.min() > 1e-30 and lengths.max() < 1e30
+        enough = self.blur <= SINGLE and self.blind >= NOT_EXPLAINED
+        return bool(self.narrow and in_range and enough)
+
     def along(self, X: Array) -> Array:
-        """Put what was read into coordinates along the directions."""
-        return np.asarray((X - self.origin if self.standard else X) @ self.map)
+        """Put what was read into coordinates along the directions, in its own precision."""
+        origin, into = self.single if X.dtype == np.float32 else (self.origin, self.map)
+        return np.asarray((X - origin if self.standard else X) @ into)
 
     def whiten(self, X: Array, y: Array, rows: slice) -> Array:
         """`along`, with a note of the rows' sizes and residuals."""
@@ -222,7 +266,6 @@ class Reader:
             along = Z[:, :d]
             self.leverage[i, rows] = np.einsum("ij,ij->i", along, along)
             self.residual[i, rows] = np.sum((y - along @ self.fit[:d]) ** 2, axis=1)
-        self.mark[rows] = Z @ self.marking / np.sqrt(len(self.marking))
         return Z
 
     def summaries(self, moment: Array, cross: Array, label_mean: Array) -> tuple[FeatureSet, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple
+from types import SimpleNamespace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +14,23 @@ from scipy import linalg, stats
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
-from w2s_utils.diagnosis.partition import Partition
+from w2s_utils.diagnosis.rows import FeatureSet, Reader
 from w2s_utils.directions import EQUAL, Directions, Features, principal_map
 from w2s_utils.geometry import Geometry
 from w2s_utils.measure.correlation import corrected, regressions
 from w2s_utils.metrics import Risks
 from w2s_utils.theory import exact, ridge
 from w2s_utils.theory.exact import StudentTerms
+from w2s_utils.theory.misfit import expected_misfit
 from w2s_utils.theory.ridge import JointRidges, Ridges
 
-LEAST_VARIANCE = 1e-12  # of whitened coordinates
 SEARCHED = 24  # N, when the theory of ridge is searched for a crossing
 RIDGELESS = (0.0, 0.0, 0.0, 0.0)
 MEASURED = ("d_sw", "rho_w", "rho_s", "missed", "leaked")
 Penalty = Literal["tuned"] | tuple[float, float, float, float]
-ByExact = Callable[..., Risks | StudentTerms]
+ByExact = Callable[..., Any]
 Sizes = NDArray[np.int64]
-ByRidge = Callable[[Directions, Sizes, Sizes, Ridges], Risks | StudentTerms]
+ByRidge = Callable[[Directions, Sizes, Sizes, Ridges], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,27 +91,32 @@ class Sample:
         Of weak and strong coordinates along them, and labels.
     rows : int
         Free ones.
-    partition : Partition
-        Of all rows. Where it is of groups, formulas for what chance explains do not hold.
+    moments : Moments
+        Of all rows. Where they come in groups, formulas for what chance explains do not hold.
+    part : str
+        Which rows: their principal directions serve other pairs, too.
     """
 
     sets: FeatureSets
     moment: Array
     rows: int
-    partition: Partition
+    moments: Moments
+    part: str
 
     @classmethod
-    def of(cls, moments: Moments, sets: FeatureSets, gram: Array, rows: int) -> Sample:
-        """From a packed product of so many rows."""
+    def of(
+        cls, moments: Moments, sets: Sequence[FeatureSets], gram: Array, rows: int, part: str
+    ) -> list[Sample]:
+        """Of each of the sets, from a packed product of so many rows."""
         moment, free = moments.of(gram, rows)
-        d_w, D = moments.every.weak.d, moments.every.weak.d + moments.every.strong.d
-        if sets is not moments.every:
-            kept = np.r_[: sets.weak.d, d_w : d_w + sets.strong.d, D : len(moment)]
-            moment = moment[np.ix_(kept, kept)]
-        # A direction may have no variance at all in a part of the rows.
-        D = sets.weak.d + sets.strong.d
-        moment.flat[: D * len(moment) : len(moment) + 1] += LEAST_VARIANCE
-        return cls(sets, moment, free, moments.partition)
+        every = moments.every
+        d_w, D = every.weak.d, every.weak.d + every.strong.d
+        found = []
+        for used in sets:
+            kept = np.r_[: used.weak.d, d_w : d_w + used.strong.d, D : len(moment)]
+            some = moment if used is every else moment[np.ix_(kept, kept)]
+            found.append(cls(used, some, free, moments, part))
+        return found
 
     @property
     def parts(self) -> tuple[slice, slice, slice]:
@@ -125,7 +131,7 @@ class Sample:
             "power": self.whitened[-1].sum(),
             "plug_in": sample.d_sw,
             "estimate": sample.d_sw
-            if self.partition.grouped
+            if self.moments.partition.grouped
             else corrected(sample.d_sw, self.rows, sample.d_w, sample.d_s),
         }
         errors = self.on_grid(exact.expected_risks, _risks, grid, ridges)
@@ -150,17 +156,14 @@ class Sample:
         terms = {name: found[name] + shift[name] for name in found}
         if grid.intercept:  # the teacher's is inherited, the error of the student's own is reduced
             taught = self.on_grid(exact.expected_risks, _risks, grid, ridges)["weak"]
+            misfit = self.misfit(grid, ridges) + self.change_by_sizes(_misfit, grid, ridges)["all"]
             terms["inherited"] = terms["inherited"] + taught / grid.n[:, None]
-            terms["reduced"] = terms["reduced"] + self.misfit(grid, ridges) / grid.N
+            terms["reduced"] = terms["reduced"] + misfit / grid.N
         return StudentTerms(**terms)
 
     def misfit(self, grid: Grid, ridges: Sequence[Ridges]) -> Array:
         """What the student does not fit of its teacher."""
-        pairs, free = zip(self.pairs, ridges, strict=True), grid.free
-        fits = (
-            ridge.student_misfit(pair, *free, r.weak, r.student, strict=False) for pair, r in pairs
-        )
-        return np.asarray(sum(fits))
+        return self.on_grid(_exact_misfit, _misfit, grid, ridges)["all"]
 
     def teacher_variance(self, grid: Grid, ridges: Sequence[Ridges]) -> Array:
         """The teacher's variance at each point, that of its intercept with it."""
@@ -197,13 +200,17 @@ class Sample:
 
     def risks_by_sizes(self, grid: Grid, ridges: Sequence[Ridges]) -> dict[str, Array]:
         """What unequal sizes of the inputs change of the errors by `theory.exact`."""
-        return self.change_by_sizes(_risks, grid, ridges)
+        change = self.change_by_sizes(_risks, grid, ridges)
+        if grid.intercept:
+            misfit = self.change_by_sizes(_misfit, grid, ridges)["all"]
+            change["student"] = change["student"] + misfit / grid.N
+        return change
 
     @property
     def signal(self) -> Signal:
         """Whether there is anything to see."""
         cross, weak, strong, power = self.whitened
-        (d_w, d_s), of_all = cross.shape, self.partition
+        (d_w, d_s), of_all = cross.shape, self.moments.partition
         # Of rows that belong together no more is sure than that their groups are independent.
         m = max(self.rows * of_all.independent // of_all.rows, d_w + 1, d_s + 1)
 
@@ -238,7 +245,9 @@ class Sample:
     @property
     def population(self) -> Geometry:
         """Geometry of the population; of groups of rows that of the sample, which is biased."""
-        return self.geometry if self.partition.grouped else self.geometry.corrected(self.rows)
+        return (
+            self.geometry if self.moments.partition.grouped else self.geometry.corrected(self.rows)
+        )
 
     @cached_property
     def geometry(self) -> Geometry:
@@ -271,11 +280,16 @@ class Sample:
     @cached_property
     def principal(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         """Of the weak and the strong coordinates: variances, and map to whitened principal ones."""
-        w, s, _ = self.parts
-        weak, strong = (
-            principal_map(self.moment[part, part], np.sqrt(features.spectrum[: features.d]))
-            for part, features in ((w, self.sets.weak), (s, self.sets.strong))
-        )
+
+        def found(part: slice, features: FeatureSet, reader: Reader) -> tuple[Array, Array]:
+            lengths = np.sqrt(features.spectrum[: features.d])
+            return reader.kept(
+                f"{features.d} of {self.part}",
+                lambda: principal_map(self.moment[part, part], lengths),
+            )
+
+        parts = zip(self.parts[:2], self.sets, self.moments.readers, strict=True)
+        weak, strong = (found(*each) for each in parts)
         return weak, strong
 
     @cached_property
@@ -301,7 +315,8 @@ def samples(moments: Moments, sets: FeatureSets) -> list[Sample]:
     halves, sizes = moments.grams.halves, moments.sizes
     grams = halves.sum(axis=0), *halves
     rows = moments.rows, int(sizes[::2].sum()), int(sizes[1::2].sum())
-    return [Sample.of(moments, sets, gram, M) for gram, M in zip(grams, rows, strict=True)]
+    parts = zip(grams, rows, ("all", "even", "odd"), strict=True)
+    return [Sample.of(moments, [sets], *part)[0] for part in parts]
 
 
 Expect = Callable[[Callable[[Directions], Array]], Array]
@@ -384,6 +399,15 @@ def _of_equal_sizes(pair: Directions) -> Directions:
 
 def _risks(pair: Directions, n: Sizes, N: Sizes, ridges: Ridges) -> Risks:
     return ridge.risks_at_ridges(pair, n, N, ridges, strict=False)
+
+
+def _misfit(pair: Directions, n: Sizes, N: Sizes, ridges: Ridges) -> SimpleNamespace:
+    of_pair = ridge.student_misfit(pair, n, N, ridges.weak, ridges.student, strict=False)
+    return SimpleNamespace(all=of_pair)
+
+
+def _exact_misfit(pair: Geometry, n: Sizes, N: Sizes) -> SimpleNamespace:
+    return SimpleNamespace(all=expected_misfit(pair, n, N))
 
 
 def _terms(pair: Directions, n: Sizes, N: Sizes, ridges: Ridges) -> StudentTerms:

@@ -158,7 +158,7 @@ def read_laws(
     for j, part in enumerate(parts):
         key = part.inputs, max(j - 2, 0)  # roles of one set share what was read
         if key not in grams:
-            grams[key] = BlockGrams(columns, reading(part), HELD // len(parts))
+            grams[key] = BlockGrams(columns, reading(part), held=HELD // len(parts))
     moments = ShiftedMoments(
         grams=[grams[part.inputs, max(j - 2, 0)] for j, part in enumerate(parts)],
         sizes=[np.bincount(part.blocks[part.blocks >= 0], minlength=BLOCKS) for part in parts],
