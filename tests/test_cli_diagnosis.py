@@ -393,18 +393,27 @@ def test_verification_without_room_is_refused(w2s, pair):
     ("weak", "message"),
     [
         (["weak.npy"], "At least two teachers"),
-        (["weak.npy", "more/weak.npy"], "files of the same name"),
+        (["weak.npy", "./weak.npy"], "files of the same name"),
         (["weak.npy", "bad.npy"], "Teacher bad.npy: All columns of weak are constant"),
     ],
 )
 def test_bad_rankings_are_one_sentence_and_exit_code_2(w2s, pair, weak, message):
-    (pair / "more").mkdir()
-    np.save("more/weak.npy", np.load("weak.npy"))
     constant(pair)
     options = [part for file in weak for part in ("--weak", file)]
     code, _, err = w2s("rank", *options, "--strong", "strong.npy", "--labels", "labels.npy")
     assert (code, len(err.splitlines())) == (2, 1)
     assert message in err
+
+
+def test_teachers_whose_files_have_one_name_are_told_apart_by_folders(w2s, pair):
+    for folder in ("more", "most"):
+        (pair / folder).mkdir()
+        np.save(f"{folder}/weak.npy", np.load("other.npy" if folder == "more" else "weak.npy"))
+    teachers = ["--weak", "more/weak.npy", "--weak", "most/weak.npy"]
+    code, out, _ = w2s("rank", *teachers, "--strong", "strong.npy", "--labels", "labels.npy")
+    assert code == 0
+    assert "more/weak.npy" in out
+    assert "most/weak.npy" in out
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(w2s, pair):
@@ -421,3 +430,62 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_work(w2s, pair):
         "w2s: The folder file/sub cannot be made (not a directory): give --out another name.\n"
     )
     assert (pair / "file").read_text() == "kept"
+
+
+def layers(folder, count, width, seed, rows=240):
+    """A folder as `w2s features` leaves it."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    for number in range(count):
+        np.save(folder / f"layer-{number:02d}.npy", rng.standard_normal((rows, width)))
+    (folder / "features.json").write_text("{}")
+    ids = "\n".join(f"r{row}" for row in range(rows))
+    (folder / "rows.csv").write_text(f"id\n{ids}\n")
+    return str(folder)
+
+
+def test_all_layers_of_two_models_are_compared(w2s, tmp_path):
+    small, large = layers(tmp_path / "small", 3, 4, 0), layers(tmp_path / "large", 2, 6, 1)
+    order = np.random.default_rng(2).permutation(240)
+    rated = "\n".join(f"r{row},{row % 7}" for row in order)
+    (tmp_path / "ratings.csv").write_text(f"id,rating\n{rated}\n")
+    about = ["--labels", f"{tmp_path}/ratings.csv::rating", "--numbers", "--id", "id"]
+    study = ["rank", "--weak", small, "--strong", large, *about, "--n", "30", "--N", "90"]
+    code, out, _ = w2s(*study, "--out", f"{tmp_path}/study")
+    assert code == 0
+    assert "3 teachers (small) with 2 students (large): 240 rows" in out
+    kept = sorted((tmp_path / "study/pairs").iterdir())
+    assert len(kept) == 6
+    content = json.loads((tmp_path / "study/ranking.json").read_text())
+    assert [pair["teacher"] for pair in content["pairs"]] == 2 * [f"layer-0{k}" for k in range(3)]
+    first = kept[0].stat().st_mtime_ns
+    code, again, _ = w2s(*study, "--out", f"{tmp_path}/study")
+    assert (code, again) == (0, out)
+    assert kept[0].stat().st_mtime_ns == first
+
+    one = [*study[:4], f"{large}/layer-01.npy", *study[5:]]
+    code, out, _ = w2s(*one)
+    assert code == 0
+    assert "  1  layer-0" in out
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (
+            ["--chain", "weak.npy"],
+            "--chain has risks on inputs of one kind: leave out more than one",
+        ),
+        (
+            ["--split", "weak.npy"],
+            "Several students are compared on inputs of one kind: leave out --s",
+        ),
+        (["--test-weak", "weak.npy"], "leave out --test-weak"),
+        (["--strong", "strong.npy"], "The same file was given for --strong twice"),
+    ],
+)
+def test_what_a_study_cannot_do_is_told(w2s, pair, more, told):
+    students = ["--strong", "strong.npy", "--strong", "other.npy"]
+    code, _, err = w2s("rank", "--weak", "weak.npy", *students, "--labels", "labels.npy", *more)
+    assert code == 2
+    assert told in err

@@ -3,7 +3,7 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from w2s_utils.diagnosis import blocks, moments
+from w2s_utils.diagnosis import blocks, diagnose, moments
 from w2s_utils.diagnosis.blocks import unpack
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
@@ -158,3 +158,88 @@ def test_constant_columns_are_counted():
     found = read_moments(W, S, read_labels(y, None), None, 0.999, standard=False)
     assert found.every.weak.constant == (2, pytest.approx(1e4 / (np.sum(W**2) / len(y))))
     assert found.every.strong.constant == (0, 0)
+
+
+def narrow(rows, width, seed, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    latent = np.random.default_rng(9).standard_normal((rows, 4))
+    X = latent @ rng.standard_normal((4, width)) + rng.standard_normal((rows, width))
+    return (X * np.geomspace(1, 1e-2, width) + 3).astype(dtype), latent[:, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("how", [{}, {"as_given": True}, {"ridge": 0}, {"energy": 0.9}])
+def test_single_precision_of_large_files_changes_a_millionth(monkeypatch, dtype, how):
+    monkeypatch.setattr(moments, "CHUNK", 1)  # so that these are large
+    (W, y), (S, _) = (narrow(2000, width, seed, dtype) for seed, width in ((0, 12), (1, 30)))
+    y = y + np.random.default_rng(2).standard_normal(len(y))
+    found = read_moments(W, S, read_labels(y, None), None, 1.0, standard=True)
+    assert next(iter(found.grams)).dtype == np.float32
+    sizes = {"n": [60, 300], "N": [200, 5000]}
+    single, double = (
+        diagnose(*(X.astype(kind) for X in (W, S)), y, **sizes, **how)
+        for kind in (dtype, np.float64)
+    )
+    assert not single.table().equals(double.table())
+    # Ends of bands carry the error of the jackknife, which is larger than that of the values.
+    np.testing.assert_allclose(single.table(), double.table(), rtol=2e-6, atol=2e-6)
+    overlap = single.correlation.estimate, double.correlation.estimate
+    assert overlap[0] == pytest.approx(overlap[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("why", ["wide", "small", "steep", "explained", "huge"])
+def test_double_precision_where_single_would_not_do(monkeypatch, why):
+    if why != "small":
+        monkeypatch.setattr(moments, "CHUNK", 1)
+    (W, y), (S, _) = (narrow(800, width, seed) for seed, width in ((0, 12), (1, 30)))
+    labels = y + np.random.default_rng(2).standard_normal(len(y))
+    if why == "wide":
+        S = S.astype(np.float64)
+    if why == "steep":
+        S[:, 0] = S[:, 1] + 3e-4 * S[:, 0]
+    if why == "explained":
+        labels = S.astype(float) @ np.ones(30) + 0.01 * y
+    if why == "huge":
+        S *= np.float32(1e34)
+    found = read_moments(W, S, read_labels(labels, None), None, 1.0, standard=True)
+    assert next(iter(found.grams)).dtype == np.float64
+    double = read_moments(
+        *(X.astype(np.float64) for X in (W, S)), read_labels(labels, None), None, 1.0, standard=True
+    )
+    np.testing.assert_array_equal(grams(found), grams(double))
+
+
+def test_copies_are_found_in_single_precision(monkeypatch):
+    monkeypatch.setattr(moments, "CHUNK", 1)
+    (W, _), (S, _) = (narrow(700, width, seed) for seed, width in ((0, 7), (1, 33)))
+    three = np.random.default_rng(0).permutation(np.repeat(np.arange(700), 3))
+    labels = read_labels(np.random.default_rng(1).standard_normal(2100), None)
+    found = read_moments(W[three], S[three], labels, None, 1.0, standard=True)
+    assert next(iter(found.grams)).dtype == np.float32
+    assert found.copies.tolist() == [3] * 700
+
+
+@pytest.mark.parametrize("held", [3, 20])
+def test_blocks_are_mapped_in_order_by_any_number_of_threads(monkeypatch, held):
+    W, S, y = features(410)
+    labels = read_labels(y, None)
+    whole = read_moments(W, S, labels, None, 0.999, standard=False).grams
+    monkeypatch.setattr(blocks, "HELD", held * next(iter(whole)).nbytes)
+    expected = [(b, gram.sum()) for b, gram in enumerate(whole)]
+    for cores in (1, 2, 7):
+        monkeypatch.setattr(blocks, "threadpool_info", lambda k=cores: [{"num_threads": k}])
+        monkeypatch.setattr(blocks, "COPIES", 0.01)  # so that they are threads
+        found = read_moments(W, S, labels, None, 0.999, standard=False).grams
+        assert found.map(lambda b, gram: (b, gram.sum())) == expected
+
+
+def test_what_one_block_stumbles_over_is_told():
+    W, S, y = features()
+    found = read_moments(W, S, read_labels(y, None), None, 0.999, standard=False).grams
+
+    def stumble(b, _):
+        if b == 7:
+            raise ValueError("block 7")
+
+    with pytest.raises(ValueError, match="block 7"):
+        found.map(stumble)

@@ -11,8 +11,9 @@ from types import FrameType
 import typer
 
 from w2s_utils.cli.data import features, fetch
-from w2s_utils.cli.diagnosis import diagnose, rank
+from w2s_utils.cli.diagnosis import diagnose
 from w2s_utils.cli.notebooks import RunCommand, book, pdf, run
+from w2s_utils.cli.ranking import rank
 from w2s_utils.cli.sweeps import sweep
 from w2s_utils.errors import UserError
 

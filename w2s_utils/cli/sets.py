@@ -1,5 +1,6 @@
 """Files of labelled, unlabelled and test inputs, as options name them."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -128,14 +129,29 @@ class SetFiles:
 
 
 def by_name(files: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Replace the paths of files by their names."""
-    named = {shown(file): value for file, value in files.items()}
-    if len(named) < len(files):
-        raise ValueError(f"Two {kind} have files of the same name: rename one of them.")
-    return named
+    """Replace the paths of files by their names, with their folders if names alone are the same."""
+    for parts in (1, 2):
+        named = {shown(file, parts): value for file, value in files.items()}
+        if len(named) == len(files):
+            return named
+    raise ValueError(f"Two {kind} have files of the same name: rename one of them.")
 
 
-def shown(file: str) -> str:
-    """Name of a file of features without its folder, fit to be printed."""
+def shown(file: str, parts: int = 1) -> str:
+    """Last parts of the path of a file of features, fit to be printed."""
     path, separator, name = file.partition("::")
-    return printable(f"{Path(path).name}{separator}{name}")
+    short = "/".join(Path(path).parts[-parts:])
+    if re.fullmatch(r"layer-\d+\.npy", Path(path).name):
+        short = short.removesuffix(".npy")
+    return printable(f"{short}{separator}{name}")
+
+
+def of_one(given: dict[str, Any]) -> dict[str, Any]:
+    """The same for the only teacher."""
+    (name,) = given["teachers"]
+    own = {key: value for key, value in given.items() if key != "teachers"}
+    for role in ("unlabelled", "test"):
+        if role in own:
+            weak, *rest = own[role]
+            own[role] = weak[name], *rest
+    return {"weak": given["teachers"][name], **own}

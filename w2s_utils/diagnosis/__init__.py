@@ -15,6 +15,8 @@ from w2s_utils.diagnosis.routes_report import RoutesReport
 from w2s_utils.diagnosis.routes_verification import verify_routes
 from w2s_utils.diagnosis.rows import FeatureSet
 from w2s_utils.diagnosis.shift_report import ShiftReport
+from w2s_utils.diagnosis.study import Study, study
+from w2s_utils.diagnosis.study_report import StudyReport
 from w2s_utils.diagnosis.tuned import predict_tuned
 from w2s_utils.diagnosis.verdict import Verdict
 from w2s_utils.diagnosis.verification import verify
@@ -22,7 +24,7 @@ from w2s_utils.diagnosis.verification import verify
 __all__ = [
     "Band", "Classification", "Diagnosis", "FeatureSet", "Forecast", "Meter", "Predicted",
     "Ranking", "RankingReport", "Report", "Routes", "RoutesReport", "ShiftDiagnosis",
-    "ShiftReport", "Verdict", "class_gain_from_misfit", "diagnose", "diagnose_shift",
-    "gain_from_misfit", "predict_tuned", "rank_pools", "rank_routes", "rank_teachers",
-    "split_sets", "verify", "verify_routes",
+    "ShiftReport", "Study", "StudyReport", "Verdict", "class_gain_from_misfit", "diagnose",
+    "diagnose_shift", "gain_from_misfit", "predict_tuned", "rank_pools", "rank_routes",
+    "rank_teachers", "split_sets", "study", "verify", "verify_routes",
 ]  # fmt: skip

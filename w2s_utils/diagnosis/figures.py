@@ -22,6 +22,7 @@ from w2s_utils._validate import Array
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band
+from w2s_utils.diagnosis.study import Study
 from w2s_utils.metrics import MODELS
 
 _INK, _GRID = "#010203", "#010204"  # stand for the page's own colours, which follow its scheme
@@ -233,6 +234,45 @@ def ranking(best_first: pd.DataFrame, kind: str, measure: str) -> str:
     ax.set_yticks(range(len(table)), names, parse_math=False)
     ax.set_xlabel(f"student's {measure}")
     return _svg(figure, f"The student's expected {measure} {_BY[kind]}, with 90 % bands.")
+
+
+@mpl.rc_context(_LOOK)
+def study(s: Study) -> list[str]:
+    """Heat maps of what each student gains on each teacher: in risk, and of classes in accuracy."""
+    shown = [("", 100 / s.table["variance"].iloc[0], "risk, in per cent of the labels' variance")]
+    if "errors_gain" in s.table:
+        shown.append(("errors_", 100.0, "accuracy, in points"))
+    return [_heat(s, *one) for one in shown]
+
+
+def _heat(s: Study, prefix: str, unit: float, what: str) -> str:
+    import seaborn as sns  # slow to load
+
+    gain = unit * s.matrix(f"{prefix}gain")
+    sure = (s.matrix(f"{prefix}gain_low") > 0) | (s.matrix(f"{prefix}gain_high") < 0)
+    told = (
+        gain.map("{:.2g}".format).where(sure, gain.map("({:.2g})".format)).where(gain.notna(), "")
+    )
+    rows, columns = gain.shape
+    figure = Figure(figsize=(1.6 + 0.46 * max(columns, 6), 1.3 + 0.3 * rows), layout="constrained")
+    ax = figure.subplots()
+    most = float(np.nanmax(np.abs(gain.to_numpy()))) or 1.0
+    sns.heatmap(
+        gain, annot=told if max(rows, columns) <= 16 else None, fmt="", ax=ax, cmap="RdBu",
+        vmin=-most, vmax=most, annot_kws={"fontsize": 7}, linewidths=0.5, linecolor=_GRID,
+        cbar=False, xticklabels=False, yticklabels=False,
+    )  # fmt: skip
+    ax.set(xlabel="student", ylabel="teacher")
+    for axis, names in ((ax.xaxis, gain.columns), (ax.yaxis, gain.index)):
+        short = [name if len(name) <= 24 else f"{name[:23]}…" for name in names]
+        axis.set_ticks(np.arange(len(short)) + 0.5, short, parse_math=False)
+    ax.tick_params(axis="x", rotation=90 if columns > 4 else 0)
+    ax.tick_params(axis="y", rotation=0)
+    return _svg(
+        figure,
+        f"What each student is expected to gain on its teacher in {what}: blue is better than the "
+        "teacher, red worse. In brackets: the 90 % band holds zero.",
+    )
 
 
 def _figure(height: float = 3.4, rows: int = 1, sharex: bool = True) -> tuple[Figure, list[Axes]]:

@@ -192,6 +192,33 @@ def ranked(ranking: pd.DataFrame, kind: str) -> Table:
     return rows
 
 
+def pairs(study: pd.DataFrame) -> Table:
+    """Rows of the table of a study, in its order."""
+    accuracy = "errors_gain" in study
+    points = ["points"] if accuracy else []
+    rows = [["teacher", "student", "d_w", "d_sw", "risk", "gain", *points, "PGR", "OPR"]]
+    digits = _digits(study["risk"])
+    for t in study.to_dict("records"):
+        share = 100 / t["variance"]
+        gains = [(t["gain"] * share, (t["gain_high"] - t["gain"]) * share)]
+        if accuracy:
+            more = t["errors_gain"], t["errors_gain_high"] - t["errors_gain"]
+            gains.append((100 * more[0], 100 * more[1]))
+        rows.append(
+            [
+                t["teacher"],
+                t["student"],
+                f"{t['d_w']}",
+                f"{t['d_sw']:.1f}",
+                _plus_minus(t["risk"], t["risk_high"] - t["risk"], digits),
+                *(_plus_minus(value, half, 1) for value, half in gains),
+                _number(t["pgr"], 2),
+                _number(t["opr"], 2),
+            ]
+        )
+    return rows
+
+
 def routes(ways: pd.DataFrame) -> Table:
     """Rows of the table of `Routes`: risks, and what they are above that of one step."""
     rows = [["", "way", "student", "change", "better than one step"]]

@@ -28,7 +28,7 @@ def parts_of(path: Path, kinds: Sequence[str]) -> list[Path]:
     if path.is_dir() and (path / LAYERED).exists():
         raise ValueError(
             f"{printable(str(path))} holds features of one or more layers: name one of its files, "
-            "as in layer-06.npy."
+            "as in layer-06.npy, or give the folder to w2s rank."
         )
     if path.is_dir():
         found = [file for file in path.iterdir() if file.suffix.lower() in kinds]
@@ -43,6 +43,15 @@ def parts_of(path: Path, kinds: Sequence[str]) -> list[Path]:
         held = ", ".join(sorted({file.suffix for file in found}))
         raise ValueError(f"{shown} must hold files of one kind, it holds {held}.")
     return sorted(found, key=lambda file: _natural(file.name))
+
+
+def layers_of(file: str) -> list[str]:
+    """Files of a folder of layers, in the order of the layers; else the file itself."""
+    folder = Path(file)
+    if not (folder.is_dir() and (folder / LAYERED).exists()):
+        return [file]
+    found = sorted(folder.glob("layer-*.npy"), key=lambda layer: _natural(layer.name))
+    return [str(layer) for layer in found] or [file]
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
