@@ -83,6 +83,12 @@ SPECIAL = {
     "diagnosis.diagnose_shift.diagnose_shift": {"groups": np.repeat([0, 1], 100)},
     "diagnosis.ranking.rank_teachers": {"n": 20, "N": 60, "unlabelled": None, "test": None},
     "diagnosis.ranking.rank_pools": {"n": 20, "N": 60},
+    "diagnosis.study.study": {
+        "teachers": {"a": W.copy(), "b": W[:, :3].copy()},
+        "students": {"c": S.copy()},
+        "n": 20,
+        "N": 60,
+    },
     "diagnosis.meter.gain_from_misfit": {
         "teacher": Y,
         "student": W[:, 0].copy(),

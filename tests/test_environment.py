@@ -105,6 +105,7 @@ USED_OTHERWISE = {
     "sphinx-exercise": ("_config.yml", "sphinx_exercise"),
     "sphinx-mathjax-offline": ("book/_ext/w2s_book/offline.py", "sphinx-mathjax-offline"),
     "sphinx-proof": ("_config.yml", "sphinx_proof"),
+    "timm": ("w2s_utils/features/image.py", '"timm"'),
     "torchvision": ("w2s_utils/tasks/utkface.py", '"torchvision.models"'),
     "types-pyyaml": ("pyproject.toml", "[tool.mypy]"),
 }

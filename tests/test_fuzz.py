@@ -21,7 +21,7 @@ from tests.safetensors_file import write_safetensors
 from tests.torch_file import MATRIX, sparse, tensor, write_pt
 from w2s_utils import cli, publish, sweeps
 from w2s_utils.errors import UserError
-from w2s_utils.features import embedding, packages
+from w2s_utils.features import embedding, image, packages
 from w2s_utils.io.files import read_features, read_labels
 from w2s_utils.publish import pdf
 from w2s_utils.tasks import colored_mnist, finetuned, sst2, utkface
@@ -252,7 +252,7 @@ def test_reader_of_photographs(tmp_path):
         file.parent.mkdir()
         file.write_bytes(mutate(content.getvalue(), rng))
         attempt(utkface.load, file.parent)
-        attempt(utkface.open_image, file, lines=9)  # quotes the name, which may hold line breaks
+        attempt(image.open_image, file, lines=9)  # quotes the name, which may hold line breaks
 
 
 def test_readers_of_notebooks_and_yaml(tmp_path):

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from tests.features.test_backbones import naive_bert
-from w2s_utils.features import extraction, text
+from w2s_utils.features import encoder as encoders
+from w2s_utils.features import extraction
+from w2s_utils.features.encoder import Encoder
 from w2s_utils.features.extraction import extract
 from w2s_utils.features.text import encoder
 from w2s_utils.io.files import open_features
@@ -86,13 +88,18 @@ def expected(pool):
     return np.array(found)
 
 
+def embedded(opened):
+    """Features of the texts, (texts, layers, width)."""
+    return np.stack(opened.embed(TEXTS), axis=1)
+
+
 @pytest.mark.parametrize("pool", ["mean", "cls", "last"])
 def test_every_layer_is_what_the_definition_says(bert, pool):
     opened = encoder(str(bert), pool=pool, batch=2)
     assert (opened.layers, opened.numbers) == (2, (0, 1, 2))
-    np.testing.assert_allclose(opened.embed(TEXTS), expected(pool), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(embedded(opened), expected(pool), rtol=1e-4, atol=1e-5)
     some = encoder(str(bert), layers="0,last", pool=pool)
-    np.testing.assert_allclose(some.embed(TEXTS), expected(pool)[:, [0, 2]], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(embedded(some), expected(pool)[:, [0, 2]], rtol=1e-4, atol=1e-5)
     assert some.key != opened.key != encoder(str(bert), pool="mean" if pool == "cls" else "cls").key
 
 
@@ -101,7 +108,7 @@ def test_transformers_give_the_same(bert, monkeypatch):
     pytest.importorskip("transformers")
     for pool in ("mean", "cls", "last"):
         opened = encoder(str(bert), pool=pool, device="cpu")
-        np.testing.assert_allclose(opened.embed(TEXTS), expected(pool), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(embedded(opened), expected(pool), rtol=1e-4, atol=1e-5)
 
 
 def test_an_onnx_file_shows_its_last_layer(tmp_path):
@@ -119,7 +126,7 @@ def test_an_onnx_file_shows_its_last_layer(tmp_path):
     opened = encoder(str(tmp_path))
     assert opened.numbers == (1,)
     tokens = [1, 3, 4, 6, 2]
-    np.testing.assert_allclose(opened.embed(TEXTS)[0, 0], table[tokens].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(embedded(opened)[0, 0], table[tokens].mean(axis=0), rtol=1e-5)
     with pytest.raises(ValueError, match="some of 1 to 1"):
         encoder(str(tmp_path), layers="0")
 
@@ -138,13 +145,13 @@ def counted(bert, monkeypatch):
         return opened.embed(texts)
 
     embed.most = np.inf
-    return text.Encoder(opened.name, 2, opened.numbers, opened.key, embed), read, embed
+    return Encoder(opened.name, 2, opened.numbers, opened.key, embed), read, embed
 
 
 def test_each_text_is_read_once_and_keeps_its_id(counted, tmp_path):
     model, read, _ = counted
     ids = ["a", "b", "c", "d", 'e,"f']
-    files = extract(TEXTS, ids, model, tmp_path / "out")
+    files = extract(TEXTS, {"id": ids}, model, tmp_path / "out")
     assert [file.name for file in files] == ["layer-00.npy", "layer-01.npy", "layer-02.npy"]
     assert sorted(read) == sorted(set(TEXTS))
     for layer, file in enumerate(files):
@@ -158,9 +165,9 @@ def test_each_text_is_read_once_and_keeps_its_id(counted, tmp_path):
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"holds features of one or more layers: name one of its"):
         open_features(tmp_path / "out")
-    assert extract(TEXTS, ids, model, tmp_path / "out") == files
+    assert extract(TEXTS, {"id": ids}, model, tmp_path / "out") == files
     assert len(read) == 4
-    extract(TEXTS[:2], ids[:2], model, tmp_path / "out")
+    extract(TEXTS[:2], {"id": ids[:2]}, model, tmp_path / "out")
     assert np.load(files[0]).shape == (2, WIDTH)
 
 
@@ -168,25 +175,25 @@ def test_a_stopped_extraction_goes_on_where_it_was(counted, tmp_path):
     model, read, embed = counted
     embed.most = 2
     with pytest.raises(KeyboardInterrupt):
-        extract(TEXTS, list("abcde"), model, tmp_path)
+        extract(TEXTS, {"id": list("abcde")}, model, tmp_path)
     assert not list(tmp_path.glob("*.npy"))
     embed.most = np.inf
     read.clear()
-    (file, *_) = extract(TEXTS, list("abcde"), model, tmp_path, "float32")
+    (file, *_) = extract(TEXTS, {"id": list("abcde")}, model, tmp_path, "float32")
     assert sorted(read) == ["good", "unheard words"]
     np.testing.assert_allclose(np.load(file), expected("mean")[:, 0], rtol=1e-4, atol=1e-5)
 
 
 def test_half_precision_is_kept_and_never_overflows(bert, tmp_path):
     opened = encoder(str(bert))
-    files = extract(TEXTS, list("abcde"), opened, tmp_path / "half", "float16")
+    files = extract(TEXTS, {"id": list("abcde")}, opened, tmp_path / "half", "float16")
     assert np.load(files[1]).dtype == np.float16
-    large = text.Encoder("x", 0, (0,), "x", lambda texts: np.full((len(texts), 1, 3), 1e5, "f4"))
+    large = Encoder("x", 0, (0,), "x", lambda texts: [np.full((len(texts), 3), 1e5, "f4")])
     with pytest.raises(ValueError, match="do not fit in float16: use float32"):
-        extract(["a"], ["0"], large, tmp_path / "large", "float16")
-    assert extract(["a"], ["0"], large, tmp_path / "large")
+        extract(["a"], {"id": ["0"]}, large, tmp_path / "large", "float16")
+    assert extract(["a"], {"id": ["0"]}, large, tmp_path / "large")
     with pytest.raises(ValueError, match="must be float32 or float16, got 'int8'"):
-        extract(["a"], ["0"], large, tmp_path / "large", "int8")
+        extract(["a"], {"id": ["0"]}, large, tmp_path / "large", "int8")
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
@@ -236,6 +243,6 @@ def test_a_model_that_cannot_be_downloaded_is_one_sentence(monkeypatch):
         def snapshot_download(self, *_, **__):
             raise OSError("no route to host\nmore")
 
-    monkeypatch.setattr(text, "require", lambda *_: Hub())
+    monkeypatch.setattr(encoders, "require", lambda *_: Hub())
     with pytest.raises(ValueError, match=r"cannot be downloaded \(no route to host\): give"):
         encoder("someone/model")

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from w2s_utils.features import image
 from w2s_utils.features.embedding import BATCH, embed_all, fingerprint
 from w2s_utils.tasks import utkface
 
@@ -35,7 +36,7 @@ def folder(tmp_path):
 
 
 def brightness(files):
-    return np.array([[np.asarray(utkface.open_image(file)).mean(), 1] for file in files])
+    return np.array([[np.asarray(image.open_image(file)).mean(), 1] for file in files])
 
 
 def test_ages_come_from_the_names_and_other_names_are_counted(folder):
@@ -116,12 +117,12 @@ def test_parts_serve_only_the_same_photographs_model_and_code(tmp_path):
 
 def test_photographs_become_rgb_and_damaged_ones_are_named(tmp_path):
     path = photograph(tmp_path / "1.jpg")
-    image = utkface.open_image(path)
-    assert (image.mode, image.size) == ("RGB", (12, 8))
+    opened = image.open_image(path)
+    assert (opened.mode, opened.size) == ("RGB", (12, 8))
     for content in (path.read_bytes()[:200], b"no photograph"):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"1\.jpg cannot be read as a photograph"):
-            utkface.open_image(path)
+            image.open_image(path)
 
 
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
@@ -129,7 +130,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
     pipe = tmp_path / "below" / "21_1_0_2017.jpg"
     pipe.parent.mkdir()
     os.mkfifo(pipe)
-    for read in (utkface.open_image, lambda file: utkface.backbone("resnet18", file)):
+    for read in (image.open_image, lambda file: utkface.backbone("resnet18", file)):
         with pytest.raises(ValueError, match=r"21_1_0_2017\.jpg is no regular file\."):
             read(pipe)
     with pytest.raises(ValueError, match=r"21_1_0_2017\.jpg is no regular file\."):
@@ -151,7 +152,7 @@ def test_the_name_of_a_photograph_cannot_command_the_terminal(tmp_path):
     path = tmp_path / "\x1b[2J.jpg"
     path.write_bytes(b"no photograph")
     with pytest.raises(ValueError, match="cannot be read as a photograph") as raised:
-        utkface.open_image(path)
+        image.open_image(path)
     assert str(raised.value).isprintable()
 
 

@@ -91,9 +91,54 @@ def text(
             opened = encoder(model, layers, cast(Any, pool), batch, device)
         except packages.FetchError as error:
             raise BuildError(str(error)) from error
-        files = extraction.extract(texts, names, opened, out, dtype)
+        files = extraction.extract(texts, {"id": names}, opened, out, dtype)
     typer.echo(f"{len(texts):,} texts, {len(set(texts)):,} of them different")
     for file in files:
+        typer.echo(f"{file}")
+
+
+@features.command()
+def image(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Images, in folders below it too.")
+    ],
+    model: Annotated[
+        str, typer.Option(metavar="DIR_OR_NAME", help="Folder of a model of timm, or its name.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write, a file a layer.")],
+    layers: Annotated[str, typer.Option(help="all, or numbers and last with commas.")] = "all",
+    batch: Annotated[int, typer.Option(help="Images that go through the model at once.")] = 64,
+    device: Annotated[
+        str | None, typer.Option(help="Of torch, such as cuda.", show_default="the processor")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the files: float32 or float16.")] = "float32",
+) -> None:
+    """Features of your images by a model's name or folder: a .npy file for each of its layers.
+
+    Needs the extra vision. Weights are read as .safetensors only. The same image under several
+    names goes through the model once, and a stopped extraction goes on where it was. rows.csv
+    keeps each image's path as its id, and its folder's name, often its class. Examples:
+
+    w2s features image photos --model timm/resnet18.tv_in1k --out resnet18
+
+    w2s features image photos --model timm/vit_base_patch16_224.augreg_in21k --layers 4,8,last
+    --dtype float16 --out vit
+
+    w2s rank --weak resnet18 --strong vit --labels resnet18/rows.csv::folder --id id
+    """
+    from w2s_utils.features import extraction
+    from w2s_utils.features.image import encoder, images_in
+
+    with request():
+        files = images_in(folder)
+        about = {
+            "id": [path.relative_to(folder).as_posix() for path in files],
+            "folder": [path.parent.name for path in files],
+        }
+        opened = encoder(model, layers, batch, device)
+        written = extraction.extract(files, about, opened, out, dtype)
+    typer.echo(f"{len(files):,} images")
+    for file in written:
         typer.echo(f"{file}")
 
 

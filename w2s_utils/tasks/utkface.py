@@ -15,17 +15,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_utils._files import printable, require_file
+from w2s_utils._files import require_file
 from w2s_utils._validate import Array
 from w2s_utils.features.embedding import Embed, pretrained, require
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from w2s_utils.features.image import open_image
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 """The paper's teachers: torchvision's models with their first ImageNet weights."""
@@ -167,21 +165,3 @@ def _frozen(torch: Any, model: Any, pixels: Any) -> Embed:
         return values
 
     return embed
-
-
-def open_image(file: Path) -> Image:
-    """Read a photograph as RGB.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged or no image.
-    """
-    from PIL import Image
-
-    require_file(file)
-    try:
-        with Image.open(file) as image:
-            return image.convert("RGB")
-    except (OSError, Image.DecompressionBombError) as error:
-        raise ValueError(printable(f"{file} cannot be read as a photograph: {error}.")) from error
