@@ -119,6 +119,14 @@ def test_what_is_read_at_once_depends_on_the_width_alone(monkeypatch, energy):
     assert (W.most, S.most) == (60 * 1000, 20 * 2000)  # alone, and beside the other
 
 
+def test_rows_of_a_wide_set_beside_a_narrow_one_are_read_few_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    W, S = (Recorded(rng.standard_normal((4000, width))) for width in (2, 60))
+    monkeypatch.setattr(moments, "CHUNK", 62 * 1000)
+    diagnose(W, S, rng.standard_normal(4000) > 0, n=300, N=400)
+    assert max(W.most, S.most) <= 62 * 1000
+
+
 def test_mapped_half_precision_is_summed_in_double(tmp_path):
     W, S, y = features()
     for name, X in (("W", W), ("S", S)):

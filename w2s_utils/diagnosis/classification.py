@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from w2s_utils._validate import Array
-from w2s_utils.diagnosis.moments import Moments
+from w2s_utils.diagnosis.moments import Moments, steps
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band, Numbers, Prediction
 from w2s_utils.diagnosis.sample import Grid, Sample
@@ -119,7 +119,7 @@ def held_out_rows(moments: Moments) -> list[HeldOut]:
     d_w, d_s = moments.every.weak.d, moments.every.strong.d
     apart = int(np.ceil(moments.rows / min(HELD // (d_w + d_s), MOST)))
     found: list[list[HeldOut]] = [[] for _ in range(BLOCKS)]
-    for rows in readers[0].chunks:
+    for rows in steps(readers, moments.rows):
         every = np.arange(rows.stop - rows.start)
         taken = every[(every + rows.start) // BLOCKS % apart == 0]
         weak, strong = (reader.along(reader[rows][taken]) for reader in readers)
