@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from w2s_utils._progress import Watched
-from w2s_utils.diagnosis import diagnose, rank_teachers
+from w2s_utils.diagnosis import diagnose, rank_teachers, sample
 from w2s_utils.diagnosis.prediction import Prediction
 
 SIZES = {"n": 60, "N": 1000}
@@ -74,6 +74,23 @@ def test_the_student_is_read_once_more_for_each_teacher():
     read = []
     rank_teachers(weak, Watched(strong, read.append), y, **SIZES)
     assert sum(read) == (1 + len(weak)) * len(strong)
+
+
+def test_the_student_is_decomposed_once(monkeypatch):
+    weak, strong, y = teachers()
+    found, decompose = [], sample.principal_map
+
+    def counted(moment, lengths):
+        found.append(len(lengths))
+        return decompose(moment, lengths)
+
+    monkeypatch.setattr(sample, "principal_map", counted)
+    diagnose(weak["half"], strong, y, **SIZES)
+    assert found.count(strong.shape[1]) >= 23  # all rows, both halves, all but each block
+    found.clear()
+    rank_teachers(weak, strong, y, **SIZES)
+    assert found.count(strong.shape[1]) == 23
+    assert len(found) >= 4 * 23
 
 
 def test_the_order_ignores_the_label_noise():
