@@ -49,12 +49,12 @@ def real_array(
     if array.ndim not in allowed:
         expected = " or ".join(str(k) for k in allowed)
         raise ValueError(f"{name} must have {expected} dimension(s), got shape {array.shape}.")
-    bad = array.size - int(np.isfinite(array).sum())
-    if bad:
-        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite value(s).")
     if not array.size:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}.")
-    size = float(np.abs(array).max())
+    size = max(-float(array.min()), float(array.max()))  # NaN if a value is
+    if not np.isfinite(size):
+        bad = array.size - int(np.isfinite(array).sum())
+        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite value(s).")
     if size != 0 and not 1 / largest <= size <= largest:
         raise ValueError(
             f"{name} must have its largest value between {1 / largest:.0e} and {largest:.0e} in "

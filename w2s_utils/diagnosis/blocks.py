@@ -52,11 +52,11 @@ class BlockGrams:
     ) -> None:
         packed, kind = columns * (columns + 1) // 2, np.dtype(np.float32 if single else np.float64)
         self.columns, self._read, self._first = columns, read, 0
-        count = min(max((held or HELD) // (packed * kind.itemsize), 1), BLOCKS)
-        self._held = np.zeros((count, packed), kind)
+        self._count = min(max((held or HELD) // (packed * kind.itemsize), 1), BLOCKS)
+        self._held = np.zeros((self._count, packed), kind)
         self.halves = np.zeros((2, packed))
         for block, Z in read(range(BLOCKS)):
-            _add(self._held[block] if block < len(self._held) else self.halves[block % 2], Z)
+            _add(self._held[block] if block < self._count else self.halves[block % 2], Z)
         for block, gram in enumerate(self._held):
             self.halves[block % 2] += gram
 
@@ -67,7 +67,8 @@ class BlockGrams:
     def map(self, function: Callable[[int, Block], T]) -> list[T]:
         """Apply a function to each block and its product, on as many cores as BLAS uses.
 
-        Some blocks at once, by threads that share the cores of BLAS, as far as memory allows.
+        Some blocks at once, by threads that share the cores of BLAS, as far as memory allows. The
+        products are not held any more after that: they would have to be made again.
         """
         cores = max((pool["num_threads"] for pool in threadpool_info()), default=1)
         threads = min(max(HELD // (8 * COPIES * self.columns**2), 1), cores)
@@ -75,14 +76,16 @@ class BlockGrams:
         with threadpool_limits(cores // threads), ThreadPoolExecutor(threads) as pool:
             for blocks in self._groups():
                 found += pool.map(function, blocks, self._held)
+        self._held, self._first = self._held[:0].copy(), -1
         return found
 
     def _groups(self) -> Iterator[range]:
         """Blocks whose products are held at once, after they were made."""
-        for first in range(0, BLOCKS, len(self._held)):
-            blocks = range(first, min(first + len(self._held), BLOCKS))
+        for first in range(0, BLOCKS, self._count):
+            blocks = range(first, min(first + self._count, BLOCKS))
             if first != self._first:
-                self._first, self._held[...] = first, 0
+                shape = self._count, self.halves.shape[1]
+                self._first, self._held = first, np.zeros(shape, self._held.dtype)
                 for block, Z in self._read(blocks):
                     _add(self._held[block - first], Z)
             yield blocks

@@ -146,7 +146,7 @@ def read_moments(
     noise = np.zeros((2, BLOCKS))
     if replicates is not None:
         for b in range(BLOCKS):
-            mine = partition.places(slice(0, M), b)
+            mine = partition.numbers(slice(0, M)) == b
             noise[:, b] = _within(plain.rows(mine), replicates[mine]).sum(axis=1)
     Z, y_mean = unpack(grams.halves.sum(axis=0) / M), labels.rows(slice(None)).mean(axis=0)
     w_part, s_part = slice(d_w), slice(d_w, d_w + d_s)
@@ -189,25 +189,26 @@ def read_grams(
     digits enough for that, rows are multiplied in single precision.
     """
     single = len(chunks) > 1 and all(reader.in_single() for reader in readers)
-    kind = np.float32 if single else np.float64
+    kind: type[np.floating] = np.float32 if single else np.float64
 
     def whitened(blocks: range) -> Iterator[tuple[int, Block]]:
         for rows in chunks:
-            given = [reader.read(rows, kind) for reader in readers]
-            y = labels.rows(rows).astype(kind, copy=False)
+            numbers = partition.numbers(rows)
+            here: slice | NDArray[np.intp] = slice(None)
+            if len(blocks) < BLOCKS:  # the rows are read once more
+                here = np.flatnonzero(np.isin(numbers, blocks))
+            y, where = labels.rows(rows).astype(kind)[here], np.arange(rows.start, rows.stop)[here]
+            along: list[Block] = []
+            for reader in readers:
+                X = reader.read(rows, kind)[here]
+                along.append(reader.whiten(X, y, where))
+                if len(blocks) == BLOCKS and reader is not readers[0]:
+                    reader.hear(X, along[0] @ readers[0].fit)
             for b in blocks:
-                mine, where = partition.among(rows, b), partition.places(rows, b)
-                if not len(y[mine]):
-                    continue
-                along = [
-                    reader.whiten(X[mine], y[mine], where)
-                    for reader, X in zip(readers, given, strict=True)
-                ]
-                if len(blocks) == BLOCKS:  # else the rows are read once more
-                    for reader, X in zip(readers[1:], given[1:], strict=True):
-                        reader.hear(X[mine], along[0] @ readers[0].fit)
-                ones = np.ones((len(along[0]), int(standard)), kind)
-                yield b, np.hstack([*along, y[mine], ones])
+                mine = np.flatnonzero(numbers[here] == b)
+                if len(mine):
+                    ones = np.ones((len(mine), int(standard)), kind)
+                    yield b, np.hstack([*(Z[mine] for Z in along), y[mine], ones])
 
     columns = sum(reader.cuts[-1] for reader in readers) + labels.columns + standard
     return BlockGrams(columns, whitened, single)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import heappop, heappush
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -84,15 +83,3 @@ class Partition:
     def numbers(self, rows: slice) -> NDArray[np.intp]:
         """Blocks of some rows."""
         return np.arange(rows.start, rows.stop) % BLOCKS if self.block is None else self.block[rows]
-
-    def among(self, rows: slice, block: int) -> Any:
-        """Which of some rows, the first of which is a multiple of `BLOCKS`, are in a block."""
-        if self.block is None:
-            return slice(block, rows.stop - rows.start, BLOCKS)
-        return np.flatnonzero(self.block[rows] == block)
-
-    def places(self, rows: slice, block: int) -> Any:
-        """The same, as places among all rows."""
-        if self.block is None:
-            return slice(rows.start + block, rows.stop, BLOCKS)
-        return rows.start + self.among(rows, block)

@@ -156,11 +156,7 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
     """
     halves, sizes, rows = moments.grams.halves, moments.sizes, moments.rows
     noise, noise_left = _noise(moments, noise_variance)
-    started = []
-    for case in cases:
-        whole, *parts = samples(moments, case.sets)
-        fits = [part.regressions() for part in parts]
-        started.append((whole, choose_ridges(whole, parts, case.grid), fits))
+    started = [_start(moments, case) for case in cases]
     sets = [case.sets for case in cases]
 
     def without(b: int, gram: Block) -> list[tuple[dict[str, Array], Any]]:
@@ -169,15 +165,13 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
         parts = Sample.of(moments, sets, halves[b % 2] - gram, in_half, f"half without {b}")
         overlaps = [
             np.asarray(held_out(part.regressions(), fits[1 - b % 2]))
-            for part, (*_, fits) in zip(parts, started, strict=True)
+            for part, (_, fits) in zip(parts, started, strict=True)
         ]
         del parts
         rest = halves.sum(axis=0) - gram
         every = Sample.of(moments, sets, rest, rows - int(sizes[b]), f"all without {b}")
         left_out = []
-        for case, others, overlap, (_, ridges, _) in zip(
-            cases, every, overlaps, started, strict=True
-        ):
+        for case, others, overlap, (ridges, _) in zip(cases, every, overlaps, started, strict=True):
             numbers = others.numbers(case.grid, ridges) | {"held_out": overlap}
             test = None if case.test is None else case.test(b, others, ridges)
             left_out.append((numbers, test))
@@ -185,9 +179,10 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
 
     blocks = moments.grams.map(without)
     found: list[Found] = []
-    for case, (whole, ridges, fits), without_each in zip(
+    for case, (ridges, fits), without_each in zip(
         cases, started, zip(*blocks, strict=True), strict=True
     ):
+        whole, *_ = samples(moments, case.sets)
         rest, tested = ([*each] for each in zip(*without_each, strict=True))
         numbers = whole.numbers(case.grid, ridges) | {"held_out": np.asarray(held_out(*fits))}
         left = {name: np.array([one[name] for one in rest]) for name in numbers}
@@ -208,6 +203,12 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
         numbers["noise"], left["noise"] = noise, noise_left
         found.append(Found(Prediction(numbers, left, widened(case.sets)), whole, ridges, tested))
     return found
+
+
+def _start(moments: Moments, case: Case) -> tuple[list[Ridges], list[tuple[Array, Array]]]:
+    """Ridges of all rows, and the regressions in each half of them; the samples are let go."""
+    whole, *parts = samples(moments, case.sets)
+    return choose_ridges(whole, parts, case.grid), [part.regressions() for part in parts]
 
 
 def widened(sets: Sequence[FeatureSet]) -> float:

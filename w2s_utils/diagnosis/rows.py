@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
+from scipy.linalg import blas
 
 from w2s_utils._validate import Array, numpy_array, real_array
-from w2s_utils.diagnosis.blocks import HELD
+from w2s_utils.diagnosis.blocks import HELD, Block
 from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.directions import Radii
 from w2s_utils.measure.spectrum import energy_dimension, moment_directions
@@ -123,9 +125,9 @@ class Reader:
         self._kept: dict[str, tuple[Array, Array]] = {}
 
     def __getitem__(self, rows: slice) -> Array:
-        return self.read(rows, np.float64)
+        return np.asarray(self.read(rows, np.float64), np.float64)
 
-    def read(self, rows: slice, kind: type[np.floating]) -> Array:
+    def read(self, rows: slice, kind: type[np.floating]) -> Block:
         """Read some rows in single or double precision."""
         given = numpy_array(self.features[rows])
         self.narrow = given.dtype.kind == "f" and given.dtype.itemsize <= 4
@@ -228,7 +230,7 @@ class Reader:
         by_chance = stats.beta(count / 2, (free - count) / 2)
         return float(share - count / free), float(by_chance.sf(min(share, 1)))
 
-    def hear(self, X: Array, answers: Array) -> None:
+    def hear(self, X: Block, answers: Array) -> None:
         """Take note of what a teacher says of these rows, if directions are cut off."""
         if self.cut.count:
             self.taught += (X - self.origin if self.standard else X).T @ answers
@@ -254,18 +256,24 @@ class Reader:
         enough = self.blur <= SINGLE and self.blind >= NOT_EXPLAINED
         return bool(self.narrow and in_range and enough)
 
-    def along(self, X: Array) -> Array:
+    def along(self, X: Block) -> Block:
         """Put what was read into coordinates along the directions, in its own precision."""
-        origin, into = self.single if X.dtype == np.float32 else (self.origin, self.map)
-        return np.asarray((X - origin if self.standard else X) @ into)
+        single = X.dtype == np.float32
+        origin, into = self.single if single else (self.origin, self.map)
+        centred = np.ascontiguousarray(X - origin if self.standard else X)
+        # By the BLAS that sums products of blocks: NumPy has another one, and the threads of two
+        # that take turns wait for each other.
+        product = blas.sgemm if single else blas.dgemm
+        return np.asarray(product(1.0, into.T, centred.T).T)
 
-    def whiten(self, X: Array, y: Array, rows: slice) -> Array:
+    def whiten(self, X: Block, y: Block, rows: NDArray[np.intp]) -> Block:
         """`along`, with a note of the rows' sizes and residuals."""
         Z = self.along(X)
         for i, d in enumerate(self.cuts):
             along = Z[:, :d]
             self.leverage[i, rows] = np.einsum("ij,ij->i", along, along)
-            self.residual[i, rows] = np.sum((y - along @ self.fit[:d]) ** 2, axis=1)
+            fit = self.fit[:d].astype(Z.dtype)
+            self.residual[i, rows] = np.sum((y - along @ fit) ** 2, axis=1)
         return Z
 
     def summaries(self, moment: Array, cross: Array, label_mean: Array) -> tuple[FeatureSet, ...]:

@@ -269,7 +269,7 @@ class Sample:
     def whitened(self) -> tuple[Array, Array, Array, Array]:
         """Inner products (d_w, d_s) of orthonormal bases, labels along them, and their power."""
         moment, (w, s, y) = self.moment, self.parts
-        weak, strong = (np.linalg.cholesky(moment[part, part]) for part in (w, s))
+        weak, strong = (linalg.cholesky(moment[part, part], lower=True) for part in (w, s))
         on_weak = linalg.solve_triangular(weak, np.hstack([moment[w, s], moment[w, y]]), lower=True)
         d_w, d_s = len(weak), len(strong)
         on_strong = linalg.solve_triangular(
