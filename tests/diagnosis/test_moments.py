@@ -1,12 +1,17 @@
 from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from w2s_utils._progress import Watched
 from w2s_utils.diagnosis import blocks, diagnose, moments
 from w2s_utils.diagnosis.blocks import unpack
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
+from w2s_utils.diagnosis.rows import Reader
+from w2s_utils.io.files import open_features
+from w2s_utils.io.shards import Picked
 from w2s_utils.measure import leverage_excess, noise_inflation, spectrum, top_eigenspace
 from w2s_utils.measure.correlation import BLOCKS
 
@@ -251,3 +256,30 @@ def test_what_one_block_stumbles_over_is_told():
 
     with pytest.raises(ValueError, match="block 7"):
         found.map(stumble)
+
+
+def resident(folder):
+    """Kilobytes of a folder's mapped files that count as our memory."""
+    total, ours = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            ours = str(folder) in line
+        elif ours and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+@pytest.mark.parametrize("kind", ["file", "shards", "watched", "picked"])
+def test_pages_of_mapped_files_are_given_back(tmp_path, kind):
+    for part in range(2):
+        np.save(tmp_path / f"X-{part}.npy", np.ones((500, 400)))
+    X = open_features(tmp_path / ("X-0.npy" if kind == "file" else "X-*.npy"))
+    if kind == "watched":
+        X = Watched(X, lambda _: None)
+    if kind == "picked":
+        X = Picked(X, np.arange(len(X))[::-1])
+    assert X[0:500].sum() == 500 * 400
+    assert resident(tmp_path) > 1500
+    assert Reader("weak", X)[0:500].sum() == 500 * 400
+    assert resident(tmp_path) < 50

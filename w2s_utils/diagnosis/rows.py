@@ -112,6 +112,19 @@ def matrix_rows(X: Rows, name: str) -> int:
     return X.shape[0]
 
 
+def let_go(features: Any) -> None:
+    """Give the pages of mapped files back, which else count as our memory.
+
+    Those of a private map hold its owner's changes.
+    """
+    for part in getattr(features, "parts", [getattr(features, "matrix", features)]):
+        mapped, mode = (getattr(part, name, None) for name in ("_mmap", "mode"))
+        if isinstance(mapped, mmap.mmap) and mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+        elif part is not features:
+            let_go(part)
+
+
 class Reader:
     """One feature set, read twice: `find_directions`, then `whiten` along them.
 
@@ -132,10 +145,7 @@ class Reader:
         given = numpy_array(self.features[rows])
         self.narrow = given.dtype.kind == "f" and given.dtype.itemsize <= 4
         X = real_array(given, f"{self.name}[{rows.start}:{rows.stop}]", 2, dtype=kind)
-        # Else the whole file counts as our memory. A private map's pages hold the caller's changes.
-        mapped, mode = (getattr(self.features, name, None) for name in ("_mmap", "mode"))
-        if isinstance(mapped, mmap.mmap) and mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
+        let_go(self.features)
         return X
 
     def find_directions(
