@@ -273,13 +273,13 @@ def resident(folder):
 @pytest.mark.parametrize("kind", ["file", "shards", "watched", "picked"])
 def test_pages_of_mapped_files_are_given_back(tmp_path, kind):
     for part in range(2):
-        np.save(tmp_path / f"X-{part}.npy", np.ones((500, 400)))
+        np.save(tmp_path / f"X-{part}.npy", np.ones((500, 800), np.float32))
     X = open_features(tmp_path / ("X-0.npy" if kind == "file" else "X-*.npy"))
     if kind == "watched":
         X = Watched(X, lambda _: None)
     if kind == "picked":
         X = Picked(X, np.arange(len(X))[::-1])
-    assert X[0:500].sum() == 500 * 400
+    assert X[0:500].sum() == 500 * 800
     assert resident(tmp_path) > 1500
-    assert Reader("weak", X)[0:500].sum() == 500 * 400
+    assert Reader("weak", X)[0:500].sum() == 500 * 800
     assert resident(tmp_path) < 50
