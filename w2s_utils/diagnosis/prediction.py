@@ -161,20 +161,20 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
 
     def without(b: int, gram: Block) -> list[tuple[dict[str, Array], Any]]:
         """Numbers of each case without a block, and what its test says."""
-        in_half = int(sizes[b % 2 :: 2].sum() - sizes[b])
+        in_half, size = int(sizes[b % 2 :: 2].sum() - sizes[b]), int(sizes[b])
         parts = Sample.of(moments, sets, halves[b % 2] - gram, in_half, f"half without {b}")
         overlaps = [
-            np.asarray(held_out(part.regressions(), fits[1 - b % 2]))
+            {"held_out": np.asarray(held_out(part.regressions(), fits[1 - b % 2]))}
             for part, (_, fits) in zip(parts, started, strict=True)
         ]
-        del parts
-        rest = halves.sum(axis=0) - gram
-        every = Sample.of(moments, sets, rest, rows - int(sizes[b]), f"all without {b}")
+        rest = Sample.of(
+            moments, sets, halves[0] + halves[1] - gram, rows - size, f"all without {b}"
+        )
         left_out = []
-        for case, others, overlap, (ridges, _) in zip(cases, every, overlaps, started, strict=True):
-            numbers = others.numbers(case.grid, ridges) | {"held_out": overlap}
+        for others, case, overlap, (ridges, _) in zip(rest, cases, overlaps, started, strict=True):
             test = None if case.test is None else case.test(b, others, ridges)
-            left_out.append((numbers, test))
+            left_out.append((others.numbers(case.grid, ridges) | overlap, test))
+            vars(others).clear()  # it is large, and the loop holds it while the next is made
         return left_out
 
     blocks = moments.grams.map(without)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
@@ -106,17 +106,16 @@ class Sample:
     @classmethod
     def of(
         cls, moments: Moments, sets: Sequence[FeatureSets], gram: Array, rows: int, part: str
-    ) -> list[Sample]:
-        """Of each of the sets, from a packed product of so many rows."""
+    ) -> Iterator[Sample]:
+        """Of each of the sets in turn, from a packed product of so many rows."""
         moment, free = moments.of(gram, rows)
+        del gram
         every = moments.every
         d_w, D = every.weak.d, every.weak.d + every.strong.d
-        found = []
         for used in sets:
             kept = np.r_[: used.weak.d, d_w : d_w + used.strong.d, D : len(moment)]
             some = moment if used is every else moment[np.ix_(kept, kept)]
-            found.append(cls(used, some, free, moments, part))
-        return found
+            yield cls(used, some, free, moments, part)
 
     @property
     def parts(self) -> tuple[slice, slice, slice]:
@@ -316,7 +315,7 @@ def samples(moments: Moments, sets: FeatureSets) -> list[Sample]:
     grams = halves.sum(axis=0), *halves
     rows = moments.rows, int(sizes[::2].sum()), int(sizes[1::2].sum())
     parts = zip(grams, rows, ("all", "even", "odd"), strict=True)
-    return [Sample.of(moments, [sets], *part)[0] for part in parts]
+    return [sample for part in parts for sample in Sample.of(moments, [sets], *part)]
 
 
 Expect = Callable[[Callable[[Directions], Array]], Array]
