@@ -283,3 +283,10 @@ def test_pages_of_mapped_files_are_given_back(tmp_path, kind):
     assert resident(tmp_path) > 1500
     assert Reader("weak", X)[0:500].sum() == 500 * 800
     assert resident(tmp_path) < 50
+
+
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_units_beyond_single_precision_are_no_warning(unit):
+    W, S, y = features()
+    expected, found = (diagnose(u * W, S, y, n=50, N=200).table() for u in (1, unit))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

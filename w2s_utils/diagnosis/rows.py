@@ -175,7 +175,6 @@ class Reader:
         self.fit = self.map.T @ cross / rows
         self.blur = float(np.finfo(np.float32).eps * blurred)
         self.blind = float(1 - np.sum(self.fit**2) / power) if power else 1.0
-        self.single = self.origin.astype(np.float32), self.map.astype(np.float32)
         self.means: Array = self.sums @ self.map / rows
         self.free = rows - d - standard
         self.cut = Cut(seen - d, *self._explained(cross, power))
@@ -260,11 +259,17 @@ class Reader:
         return found
 
     def in_single(self) -> bool:
-        """Whether what was read has no more digits than single precision, which are enough."""
+        """Whether what was read has no more digits than single precision, which are enough.
+
+        Then the directions are put into it, too.
+        """
         lengths = np.linalg.norm(self.map, axis=0)
         in_range = lengths.min() > 1e-30 and lengths.max() < 1e30
         enough = self.blur <= SINGLE and self.blind >= NOT_EXPLAINED
-        return bool(self.narrow and in_range and enough)
+        if not (self.narrow and in_range and enough):
+            return False
+        self.single = self.origin.astype(np.float32), self.map.astype(np.float32)
+        return True
 
     def along(self, X: Block) -> Block:
         """Put what was read into coordinates along the directions, in its own precision."""
