@@ -15,6 +15,11 @@ from w2s_utils.publish import BuildError
 features = typer.Typer(no_args_is_help=True)
 
 _Out = Annotated[Path, typer.Option(metavar="FILE", help="Features to write, as .npy.")]
+_Layers = Annotated[Path, typer.Option(metavar="DIR", help="Folder to write, a file a layer.")]
+_Device = Annotated[
+    str | None, typer.Option(help="Of torch, such as cuda.", show_default="the processor")
+]
+_Dtype = Annotated[str, typer.Option(help="Of the files: float32 or float16.")]
 
 
 def fetch() -> None:
@@ -46,7 +51,7 @@ def text(
     model: Annotated[
         str, typer.Option(metavar="DIR_OR_NAME", help="Folder of a model, or its name.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write, a file a layer.")],
+    out: _Layers,
     column: Annotated[str, typer.Option(help="Name of the column with the texts.")] = "text",
     ids: Annotated[
         str | None,
@@ -62,10 +67,8 @@ def text(
     ] = "all",
     pool: Annotated[str, typer.Option(help="Of a text's tokens: mean, last or cls.")] = "mean",
     batch: Annotated[int, typer.Option(help="Texts that go through the model at once.")] = 64,
-    device: Annotated[
-        str | None, typer.Option(help="Of torch, such as cuda.", show_default="the processor")
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="Of the files: float32 or float16.")] = "float32",
+    device: _Device = None,
+    dtype: _Dtype = "float32",
 ) -> None:
     """Features of your texts by a model's name or folder: a .npy file for each of its layers.
 
@@ -105,13 +108,11 @@ def image(
     model: Annotated[
         str, typer.Option(metavar="DIR_OR_NAME", help="Folder of a model of timm, or its name.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write, a file a layer.")],
+    out: _Layers,
     layers: Annotated[str, typer.Option(help="all, or numbers and last with commas.")] = "all",
     batch: Annotated[int, typer.Option(help="Images that go through the model at once.")] = 64,
-    device: Annotated[
-        str | None, typer.Option(help="Of torch, such as cuda.", show_default="the processor")
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="Of the files: float32 or float16.")] = "float32",
+    device: _Device = None,
+    dtype: _Dtype = "float32",
 ) -> None:
     """Features of your images by a model's name or folder: a .npy file for each of its layers.
 

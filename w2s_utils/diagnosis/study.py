@@ -113,34 +113,33 @@ def study(
     weak = {name: Reader("weak", X) for name, X in teachers.items()}
     strong = Reader("strong", next(iter(students.values())))
     place = _places(Path(checkpoints), teachers, students, how, of_rows) if checkpoints else {}
+
+    def diagnosed(teacher: str, student: str) -> Diagnosis:
+        nonlocal strong
+        if strong.features is not students[student]:
+            strong = Reader("strong", students[student])
+        strong.shared = True
+        try:
+            return diagnose(weak[teacher], strong, **of_rows, **how)
+        except ValueError as error:
+            raise ValueError(f"Teacher {teacher}, student {student}: {error}") from error
+
     found: list[dict[str, Any]] = []
-    least, best = np.inf, None
+    least, first, best = np.inf, None, None
     pairs = [(teacher, student) for student in students for teacher in teachers]
-    for teacher, student in _progress.shown(pairs, "pairs"):
-
-        def diagnosed(teacher: str = teacher, student: str = student) -> Diagnosis:
-            nonlocal strong
-            if strong.features is not students[student]:
-                strong = Reader("strong", students[student])
-            strong.shared = True
-            try:
-                return diagnose(weak[teacher], strong, **of_rows, **how)
-            except ValueError as error:
-                raise ValueError(f"Teacher {teacher}, student {student}: {error}") from error
-
-        path, d = place.get((teacher, student)), None
+    for pair in _progress.shown(pairs, "pairs"):
+        path, d = place.get(pair), None
         record = None if path is None else read_json(path, risk=float)
         if record is None:
-            record = _record(d := diagnosed())
+            record = _record(d := diagnosed(*pair))
             if path is not None:
                 write_atomically(path, json.dumps(record))
-        found.append({"teacher": teacher, "student": student} | record)
+        found.append(dict(zip(("teacher", "student"), pair, strict=True)) | record)
         if record["risk"] < least:
-            least, best = record["risk"], d or diagnosed
-    if best is None:
+            least, first, best = record["risk"], pair, d
+    if first is None:
         raise ValueError(f"No pair has a prediction at n = {n}, N = {N}: give other sizes.")
-    table = pd.DataFrame(found)
-    return Study(n, N, table, best if isinstance(best, Diagnosis) else best())
+    return Study(n, N, pd.DataFrame(found), best or diagnosed(*first))
 
 
 def _record(d: Diagnosis) -> dict[str, Any]:
