@@ -9,7 +9,7 @@ from tests.diagnosis.test_against_training import rows
 from w2s_utils.diagnosis import classification, diagnose, rank_teachers, verify
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
-from w2s_utils.diagnosis.sample import samples
+from w2s_utils.diagnosis.sample import Sample
 from w2s_utils.diagnosis.scores import Law
 from w2s_utils.metrics import MODELS
 
@@ -174,7 +174,7 @@ def test_sums_over_rows_are_those_of_plain_loops():
     rng = np.random.default_rng(3)
     W, S, y = halves(400, 5)
     moments = read_moments(W, S, read_labels(y, None), None, 1.0, standard=True)
-    sample, *_ = samples(moments, moments.every)
+    sample = Sample.whole(moments, moments.every)
     shape, rows_here = (2, 3), 7
     d = sample.sets.weak.d, sample.sets.strong.d
     held = classification.HeldOut(

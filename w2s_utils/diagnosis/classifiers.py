@@ -7,7 +7,6 @@ from threading import Lock
 
 import numpy as np
 
-from w2s_utils._validate import Array
 from w2s_utils.diagnosis.classification import (
     Classification,
     LossName,
@@ -19,32 +18,30 @@ from w2s_utils.diagnosis.classification import (
 )
 from w2s_utils.diagnosis.logistic import logistic, retrain, train
 from w2s_utils.diagnosis.moments import Moments
-from w2s_utils.diagnosis.sample import Grid, Sample, mean_ridges, samples
+from w2s_utils.diagnosis.sample import Grid, Sample, mean_ridges
 from w2s_utils.diagnosis.scores import Law, least_squares
 from w2s_utils.theory.ridge import Ridges, best_ridges
 
 
 class Classifiers:
-    """Models of classes at the points of a grid, to be tried block by block.
+    """Models of classes at the points of a grid, to be tried block by block."""
 
-    Least-squares models have the ridges at these points of a grid of more N.
-    """
-
-    def __init__(self, moments: Moments, grid: Grid, searched: Grid, loss: LossName) -> None:
+    def __init__(self, moments: Moments, grid: Grid, loss: LossName) -> None:
         labels = moments.labels
-        self.grid, self.loss, self.origin = grid, loss, labels.origin
-        self.at = np.searchsorted(searched.N, grid.N)
+        self.moments, self.grid, self.loss, self.origin = moments, grid, loss, labels.origin
         self.means = np.broadcast_to(labels.origin, labels.columns).tolist()
         self.rows = held_out_rows(moments)
         self.common = common_rows(self.rows)
-        self.whole, *halves = samples(moments, moments.every)
         if loss == "cross-entropy":
             # One column holds -1 and 1, each of several 0 and 1: a class against the rest.
             wanted, scale = ([1], 1.0) if labels.columns == 1 else (range(labels.columns), 2.0)
-            of_samples = (sample.pairs for sample in (self.whole, *halves))
+            parts = [
+                Sample.whole(moments, moments.every).pairs,
+                *(Sample.half(moments, moments.every, k).pairs for k in (0, 1)),
+            ]
             self.trained = [
-                train([whole, *parts], grid, float(np.mean(labels.values == k)), scale)
-                for k, whole, *parts in zip(wanted, *of_samples, strict=True)
+                train(pairs, grid, float(np.mean(labels.values == k)), scale)
+                for k, *pairs in zip(wanted, *parts, strict=True)
             ]
         self.nearest: list[Ridges] | None = None
         self.first = Lock()
@@ -55,8 +52,7 @@ class Classifiers:
         On common rows the models have the ridges that they would have without the block.
         """
         log = self.loss == "cross-entropy"
-        here = [self._here(of_column) for of_column in ridges]
-        moved = self._moves(others, here)
+        moved = self._moves(others, ridges)
         if log:
             laws = [
                 logistic(pair, trained, others.rows)
@@ -67,10 +63,10 @@ class Classifiers:
                 for pair, trained, change in zip(others.pairs, self.trained, moved, strict=True)
             ]
         else:
-            laws = self._least_squares(others, here)
+            laws = self._least_squares(others, ridges)
             changed = [
                 Ridges(*(ridge * move for ridge, move in zip(of_column, change, strict=True)))
-                for of_column, change in zip(here, moved, strict=True)
+                for of_column, change in zip(ridges, moved, strict=True)
             ]
             alone = self._least_squares(others, changed)
         shape = len(self.grid.n), len(self.grid.N)
@@ -112,17 +108,8 @@ class Classifiers:
 
         with self.first:  # blocks are tried side by side
             if self.nearest is None:
-                self.nearest = nearest(self.whole)
-                del self.whole  # it is large
+                self.nearest = nearest(Sample.whole(self.moments, self.moments.every))
         return [
             Ridges(*(new / old for new, old in zip(*both, strict=True)))
             for both in zip(nearest(others), self.nearest, strict=True)
         ]
-
-    def _here(self, ridges: Ridges) -> Ridges:
-        def at_points(ridge: Array) -> Array:
-            shape = len(self.grid.n), int(self.at[-1]) + 1
-            kept = ridge[..., : shape[1]] if ridge.ndim else ridge
-            return np.broadcast_to(kept, shape)[:, self.at]
-
-        return Ridges(*map(at_points, ridges))

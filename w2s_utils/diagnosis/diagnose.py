@@ -20,9 +20,8 @@ from w2s_utils.diagnosis.labels import Labels, read_labels
 from w2s_utils.diagnosis.moments import FeatureSets, Moments, read_moments
 from w2s_utils.diagnosis.prediction import Band, Case, Found, predict
 from w2s_utils.diagnosis.rows import ENERGY, Rows, matrix_rows
-from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Joint, Penalty, choose_jointly, samples
+from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Joint, Penalty, choose_jointly
 from w2s_utils.diagnosis.verdict import Verdict, judge, warn
-from w2s_utils.theory.ridge import Ridges
 
 GRID_POINTS = 10  # of n and of N, if they are not given
 LOGISTIC_POINTS = 4  # the same of logistic probes, a point of which takes a second
@@ -224,25 +223,22 @@ def diagnose(
         "whole_numbers": known.whole_numbers if classes is None else 0,
     }
 
-    def case(sets: FeatureSets, how: Penalty) -> tuple[Grid, Case]:
+    def case(sets: FeatureSets, how: Penalty) -> Case:
         grid = Grid(sizes_n, sizes_N, how, not as_given)
-        searched = grid.finer(sets.weak.d, sets.strong.d, moments.leading.strong.d)
-        return grid, Case(sets, searched)
+        return Case(sets, grid, grid.finer(sets.weak.d, sets.strong.d, moments.leading.strong.d))
 
-    kinds = [case(moments.every, penalty), case(moments.leading, RIDGELESS)]
+    cases = [case(moments.every, penalty), case(moments.leading, RIDGELESS)]
     test = None
     if known.classes is not None:
-        grid, main = kinds[0]
-        test = Classifiers(moments, grid, main.grid, loss)
-        kinds[0] = grid, main._replace(test=test)
+        test = Classifiers(moments, cases[0].grid, loss)
+        cases[0] = cases[0]._replace(test=test)
     if penalty == RIDGELESS and energy <= ENERGY:
-        kinds = kinds[:1]  # the two are the same
-    found = predict(moments, [one for _, one in kinds], noise_variance)
-    (grid, main), (beside, ridgeless) = kinds[0], kinds[-1]
-    paper = Forecast.of(found[-1], ridgeless.grid, beside, energy=min(energy, ENERGY), **about)
-    joint = _joint(moments, found[0], main.grid, grid) if penalty == "tuned" else None
+        cases = cases[:1]  # the two are the same
+    found = predict(moments, cases, noise_variance)
+    paper = Forecast.of(found[-1], energy=min(energy, ENERGY), **about)
+    joint = _joint(moments, found[0]) if penalty == "tuned" else None
     about |= {"ridgeless": paper, "joint": joint, "classification": None}
-    diagnosis = Diagnosis.of(found[0], main.grid, grid, energy=energy, **about)
+    diagnosis = Diagnosis.of(found[0], energy=energy, **about)
     if test is None:
         return diagnosis
     return replace(diagnosis, classification=test.result(found[0].tested, diagnosis.ridges))
@@ -257,17 +253,13 @@ def _check_loss(loss: str, labels: Labels, as_given: bool) -> None:
         raise ValueError("Logistic probes have an intercept: leave as_given out.")
 
 
-def _joint(moments: Moments, found: Found, searched: Grid, grid: Grid) -> Joint | None:
+def _joint(moments: Moments, found: Found) -> Joint | None:
     """Ridges chosen together, at the n of the greatest gain with the most pseudo-labels."""
-    last = int(np.searchsorted(searched.N, grid.N[-1]))
-    risks = found.prediction.whole
-    gain = (risks["weak"] - risks["student"])[:, last]
+    risks, grid = found.prediction.whole, found.case.grid
+    gain = (risks["weak"] - risks["student"])[:, found.case.at[-1]]
     if np.isnan(gain).all():
         return None
-    own = [Ridges(*(ridge[:, [last]] for ridge in of_column)) for of_column in found.ridges]
-    at_last_N = replace(grid, N=grid.N[-1:])
-    whole, *halves = samples(moments, moments.every)
-    return choose_jointly(whole, halves, at_last_N, own, int(np.nanargmax(gain)))
+    return choose_jointly(moments, grid, found.ridges, int(np.nanargmax(gain)))
 
 
 def _penalty(ridge: Literal["tuned"] | float | Sequence[float]) -> Penalty:

@@ -13,7 +13,7 @@ from w2s_utils._validate import Array
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band, Found, chance_correlation
 from w2s_utils.diagnosis.rows import FeatureSet
-from w2s_utils.diagnosis.sample import MEASURED, Grid, Penalty, Signal, mean_ridges
+from w2s_utils.diagnosis.sample import MEASURED, Penalty, Signal, mean_ridges
 from w2s_utils.geometry import Geometry
 from w2s_utils.measure.correlation import CorrelationDimension
 from w2s_utils.metrics import Estimate
@@ -85,8 +85,6 @@ class Forecast(Predicted):
     def of(
         cls,
         found: Found,
-        searched: Grid,
-        grid: Grid,
         *,
         rows: int,
         groups: int | None,
@@ -96,16 +94,9 @@ class Forecast(Predicted):
         energy: float,
         **more: Any,
     ) -> Self:
-        """Put together what was found on a grid of more N."""
-        prediction, sample, every = found.prediction, found.sample, found.ridges
-        sets = sample.sets
-        at = np.searchsorted(searched.N, grid.N)
-
-        def here(ridge: Array) -> Array:
-            return np.broadcast_to(ridge, (len(searched.n), len(searched.N)))[:, at]
-
-        ridges = [Ridges(*map(here, of_column)) for of_column in every]
-        terms = sample.terms(grid, ridges)
+        """Put together what was found."""
+        case, prediction, terms = found.case, found.prediction, found.terms
+        grid, searched = case.grid, case.searched
         noise = np.nan_to_num(prediction.whole["noise"])  # 0 if it is unknown
         return cls(
             rows=rows,
@@ -115,18 +106,18 @@ class Forecast(Predicted):
             whole_numbers=whole_numbers,
             energy=energy,
             intercept=grid.intercept,
-            weak=sets.weak,
-            strong=sets.strong,
+            weak=case.sets.weak,
+            strong=case.sets.strong,
             n=grid.n,
             N=grid.N,
             ridge=grid.ridge,
-            ridges=mean_ridges(ridges),
-            exact=sample.exact(grid),
-            prediction=prediction.at(at),
-            canonical_correlations=sample.canonical_correlations,
+            ridges=mean_ridges(found.ridges),
+            exact=found.exact,
+            prediction=prediction.at(case.at),
+            canonical_correlations=found.canonical_correlations,
             terms=replace(terms, unseen=terms.unseen - noise),
-            teacher_variance=sample.teacher_variance(grid, ridges),
-            signal=sample.signal,
+            teacher_variance=found.teacher_variance,
+            signal=found.signal,
             beats_teacher=prediction.first_N(searched.N, "weak"),
             beats_baseline=prediction.first_N(searched.N, "baseline"),
             **more,

@@ -14,9 +14,10 @@ from w2s_utils._validate import Array
 from w2s_utils.diagnosis.blocks import Block
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
 from w2s_utils.diagnosis.rows import FeatureSet
-from w2s_utils.diagnosis.sample import MEASURED, Grid, Sample, choose_ridges, samples
+from w2s_utils.diagnosis.sample import MEASURED, Grid, Sample, Signal, choose_ridges
 from w2s_utils.measure.correlation import held_out
 from w2s_utils.metrics import MODELS, Estimate
+from w2s_utils.theory.exact import StudentTerms
 from w2s_utils.theory.ridge import Ridges
 
 COVERAGE = 0.9
@@ -126,24 +127,43 @@ class Prediction:
 class Case(NamedTuple):
     """Models to predict: on which directions, and at which sizes and ridges.
 
-    `test`, if given, is called for each block with the sample of all other rows and the ridges.
+    `searched` is the grid with more N. `test`, if given, is called for each block with the sample
+    of all other rows and the ridges on the grid.
     """
 
     sets: FeatureSets
     grid: Grid
+    searched: Grid
     test: Callable[[int, Sample, list[Ridges]], Any] | None = None
+
+    @property
+    def at(self) -> NDArray[np.int64]:
+        """Which N of the grid with more are in the grid."""
+        return np.searchsorted(self.searched.N, self.grid.N)
+
+    def here(self, ridges: Sequence[Ridges]) -> list[Ridges]:
+        """Restrict ridges that were searched to the grid."""
+        shape, at = (len(self.grid.n), len(self.searched.N)), self.at
+        return [Ridges(*(np.broadcast_to(r, shape)[:, at] for r in one)) for one in ridges]
 
 
 class Found(NamedTuple):
-    """What was found of a case: the prediction, all rows, and the ridges of each label column.
+    """What was found of a case.
 
-    `tested` holds what the case's test returned for each block.
+    The prediction is for the N that were searched, all else for the grid. `ridges` are those of
+    each label column; `tested` holds what the case's test returned for each block; the rest is what
+    all rows say (`Sample`).
     """
 
+    case: Case
     prediction: Prediction
-    sample: Sample
     ridges: list[Ridges]
     tested: list[Any]
+    exact: NDArray[np.bool_]
+    canonical_correlations: Array
+    terms: StudentTerms
+    teacher_variance: Array
+    signal: Signal
 
 
 def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | None) -> list[Found]:
@@ -156,38 +176,39 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
     """
     halves, sizes, rows = moments.grams.halves, moments.sizes, moments.rows
     noise, noise_left = _noise(moments, noise_variance)
-    started = [_start(moments, case) for case in cases]
     sets = [case.sets for case in cases]
+    chosen = [choose_ridges(moments, case.sets, case.searched) for case in cases]
+    fits = [[Sample.half(moments, of, k).regressions() for k in (0, 1)] for of in sets]
 
     def without(b: int, gram: Block) -> list[tuple[dict[str, Array], Any]]:
         """Numbers of each case without a block, and what its test says."""
         in_half, size = int(sizes[b % 2 :: 2].sum() - sizes[b]), int(sizes[b])
         parts = Sample.of(moments, sets, halves[b % 2] - gram, in_half, f"half without {b}")
         overlaps = [
-            {"held_out": np.asarray(held_out(part.regressions(), fits[1 - b % 2]))}
-            for part, (_, fits) in zip(parts, started, strict=True)
+            {"held_out": np.asarray(held_out(part.regressions(), of_halves[1 - b % 2]))}
+            for part, of_halves in zip(parts, fits, strict=True)
         ]
         rest = Sample.of(
             moments, sets, halves[0] + halves[1] - gram, rows - size, f"all without {b}"
         )
         left_out = []
-        for others, case, overlap, (ridges, _) in zip(rest, cases, overlaps, started, strict=True):
-            test = None if case.test is None else case.test(b, others, ridges)
-            left_out.append((others.numbers(case.grid, ridges) | overlap, test))
+        for others, case, overlap, ridges in zip(rest, cases, overlaps, chosen, strict=True):
+            test = None if case.test is None else case.test(b, others, case.here(ridges))
+            left_out.append((others.numbers(case.searched, ridges) | overlap, test))
             vars(others).clear()  # it is large, and the loop holds it while the next is made
         return left_out
 
     blocks = moments.grams.map(without)
     found: list[Found] = []
-    for case, (ridges, fits), without_each in zip(
-        cases, started, zip(*blocks, strict=True), strict=True
-    ):
-        whole, *_ = samples(moments, case.sets)
+    of_cases = zip(cases, chosen, fits, zip(*blocks, strict=True), strict=True)
+    for case, ridges, of_halves, without_each in of_cases:
+        whole = Sample.whole(moments, case.sets)
         rest, tested = ([*each] for each in zip(*without_each, strict=True))
-        numbers = whole.numbers(case.grid, ridges) | {"held_out": np.asarray(held_out(*fits))}
+        overlap = {"held_out": np.asarray(held_out(*of_halves))}
+        numbers = whole.numbers(case.searched, ridges) | overlap
         left = {name: np.array([one[name] for one in rest]) for name in numbers}
-        points = whole.exact(case.grid)
-        shift = whole.risks_by_sizes(case.grid, ridges) if points.any() else None
+        points = whole.exact(case.searched)
+        shift = whole.risks_by_sizes(case.searched, ridges) if points.any() else None
         grouped = moments.partition.grouped  # then no formula says what chance explains
 
         def bias(name: str, numbers: Numbers = numbers, left: Numbers = left) -> Array:
@@ -201,14 +222,22 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
         for name in (*MEASURED, "estimate") if grouped else ():
             numbers[name] = np.maximum(numbers[name] - bias(name), 0.0)
         numbers["noise"], left["noise"] = noise, noise_left
-        found.append(Found(Prediction(numbers, left, widened(case.sets)), whole, ridges, tested))
+        prediction, here = Prediction(numbers, left, widened(case.sets)), case.here(ridges)
+        found.append(
+            Found(
+                case,
+                prediction,
+                here,
+                tested,
+                whole.exact(case.grid),
+                whole.canonical_correlations,
+                whole.terms(case.grid, here),
+                whole.teacher_variance(case.grid, here),
+                whole.signal,
+            )
+        )
+        del whole  # it is large
     return found
-
-
-def _start(moments: Moments, case: Case) -> tuple[list[Ridges], list[tuple[Array, Array]]]:
-    """Ridges of all rows, and the regressions in each half of them; the samples are let go."""
-    whole, *parts = samples(moments, case.sets)
-    return choose_ridges(whole, parts, case.grid), [part.regressions() for part in parts]
 
 
 def widened(sets: Sequence[FeatureSet]) -> float:

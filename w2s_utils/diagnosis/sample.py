@@ -107,7 +107,10 @@ class Sample:
     def of(
         cls, moments: Moments, sets: Sequence[FeatureSets], gram: Array, rows: int, part: str
     ) -> Iterator[Sample]:
-        """Of each of the sets in turn, from a packed product of so many rows."""
+        """Of each of the sets in turn, from a packed product of so many rows.
+
+        They are large: let go of one before the next is made.
+        """
         moment, free = moments.of(gram, rows)
         del gram
         every = moments.every
@@ -115,7 +118,20 @@ class Sample:
         for used in sets:
             kept = np.r_[: used.weak.d, d_w : d_w + used.strong.d, D : len(moment)]
             some = moment if used is every else moment[np.ix_(kept, kept)]
+            if used is sets[-1]:
+                del moment
             yield cls(used, some, free, moments, part)
+
+    @classmethod
+    def whole(cls, moments: Moments, sets: FeatureSets) -> Sample:
+        """Of all rows."""
+        return next(cls.of(moments, [sets], moments.grams.halves.sum(axis=0), moments.rows, "all"))
+
+    @classmethod
+    def half(cls, moments: Moments, sets: FeatureSets, k: int) -> Sample:
+        """Of the even or the odd blocks of rows."""
+        rows = int(moments.sizes[k::2].sum())
+        return next(cls.of(moments, [sets], moments.grams.halves[k], rows, f"half {k}"))
 
     @property
     def parts(self) -> tuple[slice, slice, slice]:
@@ -309,20 +325,11 @@ class Sample:
         ]
 
 
-def samples(moments: Moments, sets: FeatureSets) -> list[Sample]:
-    """All rows, and the even and the odd blocks of them."""
-    halves, sizes = moments.grams.halves, moments.sizes
-    grams = halves.sum(axis=0), *halves
-    rows = moments.rows, int(sizes[::2].sum()), int(sizes[1::2].sum())
-    parts = zip(grams, rows, ("all", "even", "odd"), strict=True)
-    return [sample for part in parts for sample in Sample.of(moments, [sets], *part)]
-
-
 Expect = Callable[[Callable[[Directions], Array]], Array]
 
 
-def expectations(whole: Sample, halves: Sequence[Sample]) -> list[Expect]:
-    """For each label column, a map of functions of a sample's directions to the population.
+def expectations(moments: Moments, sets: FeatureSets) -> list[tuple[Directions, Expect]]:
+    """For each label column its pair, and a map of functions of it to the population.
 
     What a sample makes its own losses too small by is of order 1/M: twice as much in half of the
     rows. So the value of all rows is moved away from the mean of the halves'.
@@ -334,17 +341,18 @@ def expectations(whole: Sample, halves: Sequence[Sample]) -> list[Expect]:
 
         return expect
 
-    of_halves = zip(*(half.pairs for half in halves), strict=True)
-    return [of_column(*pairs) for pairs in zip(whole.pairs, of_halves, strict=True)]
+    pairs = Sample.whole(moments, sets).pairs
+    of_halves = zip(*(Sample.half(moments, sets, k).pairs for k in (0, 1)), strict=True)
+    return [(pair, of_column(pair, halves)) for pair, halves in zip(pairs, of_halves, strict=True)]
 
 
-def choose_ridges(whole: Sample, halves: Sequence[Sample], grid: Grid) -> list[Ridges]:
+def choose_ridges(moments: Moments, sets: FeatureSets, grid: Grid) -> list[Ridges]:
     """Ridges of the models at each point of the grid, for each label column."""
     if grid.ridge != "tuned":
-        return [Ridges(*map(np.asarray, grid.ridge))] * len(whole.pairs)
+        return [Ridges(*map(np.asarray, grid.ridge))] * moments.labels.columns
     n, N = grid.free
     found = []
-    for pair, expect in zip(whole.pairs, expectations(whole, halves), strict=True):
+    for pair, expect in expectations(moments, sets):
         rows = [ridge.best_ridges(pair, size, N, expect) for size in n]  # whole paths: one n a time
         found.append(Ridges(*map(np.stack, zip(*rows, strict=True))))
     return found
@@ -375,13 +383,11 @@ class Joint(NamedTuple):
     share: float
 
 
-def choose_jointly(
-    whole: Sample, halves: Sequence[Sample], grid: Grid, own: Sequence[Ridges], i: int
-) -> Joint:
+def choose_jointly(moments: Moments, grid: Grid, own: Sequence[Ridges], i: int) -> Joint:
     """Ridges of teacher and student for the student's sake, at n[i] and the largest N."""
     n, N = int(grid.free[0][i, 0]), int(grid.free[1][-1])
     joint, alone = [], 0.0
-    for pair, expect, r in zip(whole.pairs, expectations(whole, halves), own, strict=True):
+    for (pair, expect), r in zip(expectations(moments, moments.every), own, strict=True):
         joint.append(ridge.joint_ridges(pair, n, N, expect))
         fits = n, N, r.weak[i, -1], r.student[i, -1]
         alone += float(
