@@ -43,6 +43,13 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._matrix, name)
 
+    def __reduce__(self) -> Any:
+        return Watched, (self._matrix, _nobody)  # a copy in another process has nobody to tell
+
+
+def _nobody(rows: int) -> None:
+    """Take no note."""
+
 
 @contextmanager
 def counted(total: int, description: str) -> Iterator[Callable[[int], None]]:

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
+import pickle
+import platform
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
+from importlib import metadata
+from io import BytesIO
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import numpy as np
+import scipy
 from joblib import cpu_count
 from joblib.externals.loky import get_reusable_executor
+
+from w2s_utils.errors import WorkerError
 
 if TYPE_CHECKING:
     from distributed import Client
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+VERSIONS = {
+    "python": platform.python_version(),
+    "w2s-utils": metadata.version("w2s-utils"),
+    "numpy": np.__version__,
+    "scipy": scipy.__version__,
+}
+"""What numbers depend on besides the code."""
 
 PATIENCE = 10.0
 """Seconds to wait for a scheduler, or for its first or next worker."""
@@ -31,10 +49,6 @@ AHEAD = 500
 """Tasks that a cluster holds at once: enough for as many threads."""
 
 _GO_ON = "What is finished is kept: the same call goes on from there."
-
-
-class WorkerError(RuntimeError):
-    """Work was lost, or was done by something else than this process; a sentence says what."""
 
 
 class _Answer(NamedTuple):
@@ -57,6 +71,7 @@ def compute(
     work : callable
         A function of a module, applied to each task.
     tasks : sequence
+        What they hold of mapped files a cluster's workers open themselves, under the same path.
     about : callable
         Says what a process computes with: versions, by name. It is asked beside each result.
     jobs : int
@@ -187,15 +202,35 @@ def _submitted(
     def result(future: Any) -> Any:  # its worker may be lost with it: another one computes it anew
         return future.result() if future.status == "error" else patiently(future.result)
 
-    submit = partial(client.submit, answer, pure=False)
-    return _as_finished(submit, wait, result, tasks, AHEAD)
+    submit = partial(client.submit, partial(_unpacked, answer), pure=False)
+    return _as_finished(submit, wait, result, map(_packed, tasks), AHEAD)
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        base: object = getattr(value, "base", None)  # of a part of a mapped array that array
+        if not (isinstance(value, np.memmap) and isinstance(base, mmap.mmap) and value.mode == "r"):
+            return NotImplemented
+        file, order = Path(str(value.filename)).resolve(), "C" if value.flags.c_contiguous else "F"
+        return np.memmap, (file, value.dtype, "r", value.offset, value.shape, order)
+
+
+def _packed(task: Any) -> bytes:
+    """Pickle a task; mapped files by their names, not by what is in them."""
+    buffer = BytesIO()
+    _Pickler(buffer).dump(task)
+    return buffer.getvalue()
+
+
+def _unpacked(answer: Callable[[Any], Any], task: bytes) -> Any:
+    return answer(pickle.loads(task))
 
 
 def _as_finished(
     submit: Callable[[Any], Any],
     wait: Callable[[set[Any]], Any],
     result: Callable[[Any], Any],
-    tasks: Sequence[Any],
+    tasks: Iterable[Any],
     ahead: int,
 ) -> Generator[Any]:
     """Results of futures, of which few are there at once."""

@@ -11,25 +11,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy
 from threadpoolctl import threadpool_limits
 
 from w2s_utils import metrics
 from w2s_utils._files import code, digest, read_array, write_array, write_atomically
 from w2s_utils._validate import Array, count, seeded
-from w2s_utils._workers import WorkerError as WorkerError  # for those who catch it
-from w2s_utils._workers import compute
+from w2s_utils._workers import VERSIONS, compute
+from w2s_utils.errors import WorkerError as WorkerError  # for those who catch it
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.pair import GaussianPair
 from w2s_utils.principal import PrincipalCoordinates
@@ -42,12 +39,6 @@ if TYPE_CHECKING:
 BLOCK = 100  # trials that are drawn, sent and kept together
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-VERSIONS = {
-    "python": platform.python_version(),
-    "w2s-utils": metadata.version("w2s-utils"),
-    "numpy": np.__version__,
-    "scipy": scipy.__version__,
-}
 _CODE = code(__name__)  # at import: of what runs here, not of a file that was edited since
 
 

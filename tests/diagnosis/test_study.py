@@ -78,7 +78,7 @@ def counted(monkeypatch):
         calls.append((weak.shape[1], strong.shape[1]))
         return diagnose(weak, strong, labels, **how)
 
-    module = __import__("sys").modules["w2s_utils.diagnosis.study"]
+    module = __import__("sys").modules["w2s_utils.diagnosis.pairs"]
     monkeypatch.setattr(module, "diagnose", counting)
     return calls
 

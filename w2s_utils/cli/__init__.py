@@ -15,7 +15,7 @@ from w2s_utils.cli.diagnosis import diagnose
 from w2s_utils.cli.notebooks import RunCommand, book, pdf, run
 from w2s_utils.cli.ranking import rank
 from w2s_utils.cli.sweeps import sweep
-from w2s_utils.errors import UserError
+from w2s_utils.errors import UserError, WorkerError
 
 INTERRUPTED = {130, 128 + signal.SIGTERM, 128 + signal.SIGHUP}
 """Exit codes after Ctrl-C, as typer sets it, and after the signals of `main`."""
@@ -66,6 +66,6 @@ def main() -> None:
                 file=sys.stderr,
             )
         raise
-    except (UserError, OSError, MemoryError) as error:
+    except (UserError, WorkerError, OSError, MemoryError) as error:
         print(f"w2s: {error or 'The memory is full.'}", file=sys.stderr)
         sys.exit(2 if type(error) is UserError else 1)

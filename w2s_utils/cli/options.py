@@ -49,6 +49,9 @@ Loss = Annotated[
         metavar="NAME", help="Of models of classes: squared, or cross-entropy for logistic probes."
     ),
 ]
+Dask = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster to use.")
+]
 _POOL = "features of inputs to be pseudo-labelled."
 _COUNTS = "features of the inputs that count."
 OneWeakPool = Annotated[

@@ -9,6 +9,7 @@ import typer
 from w2s_utils.cli.options import (
     AsGiven,
     Classes,
+    Dask,
     Energy,
     Group,
     Groups,
@@ -89,15 +90,17 @@ def rank(
     group: Group = None,
     ids: Ids = None,
     out: Out = None,
+    dask: Dask = None,
 ) -> None:
     """Rank teachers, pools, or ways through middle models by the student's predicted risk.
 
     Several --weak are teachers; several --unlabelled-weak of one teacher are pools; --chain with
     one teacher compares one step with ways through middle models and committees, at equal n and N.
     Several --strong, or a folder from w2s features text, are students: all pairs are compared, and
-    those that are finished are kept in the folder of --out. Files as of w2s diagnose; a model or
-    pool is named by its file. Of other inputs give the weak features of each teacher in the same
-    order. Examples:
+    those that are finished are kept in the folder of --out. With --dask the workers of a cluster
+    diagnose the pairs; they open .npy and .safetensors files under the same path. Files as of w2s
+    diagnose; a model or pool is named by its file. Of other inputs give the weak features of each
+    teacher in the same order. Examples:
 
     w2s rank --weak small.npy --weak medium.npy --strong large.npy --labels labels.npy --n 1000
     --N 10000
@@ -128,21 +131,21 @@ def rank(
         if chain:
             refused = of_other_inputs | {
                 "--replicates": replicates, "--group": group, "--loss": loss != "squared",
-                "--by": by != "risk", "more than one --strong": len(students) > 1,
+                "--by": by != "risk", "more than one --strong": len(students) > 1, "--dask": dask,
             }  # fmt: skip
             _refuse("--chain has risks on inputs of one kind", refused)
             report = _routes(teachers, chain, students[0], labels, n, N, ridge, ids, how)
         elif len(students) > 1:
             _refuse("Several students are compared on inputs of one kind", of_other_inputs)
             of_rows = {"labels": labels, "replicates": replicates, "group": group}
-            how |= {"ridge": ridge or "tuned", "loss": loss}
+            how |= {"ridge": ridge or "tuned", "loss": loss, "cluster": dask}
             report = _study(teachers, students, of_rows, n, N, ids, out, how)
         else:
             sets = SetFiles(
                 teachers, students[0], labels, unlabelled_weak or (), unlabelled_strong or (),
                 test_weak or (), test_strong, test_labels, split, groups, ids, replicates, group,
             )  # fmt: skip
-            report = _ranking(sets, n, N, loss, by, how | {"ridge": ridge or "tuned"})
+            report = _ranking(sets, n, N, loss, by, dask, how | {"ridge": ridge or "tuned"})
     show(report, out, "ranking.json")
 
 
@@ -159,6 +162,7 @@ def _ranking(
     N: int | None,
     loss: str,
     by: str,
+    dask: str | None,
     how: dict[str, Any],
 ) -> "RankingReport":
     """Several teachers, or several pools of one."""
@@ -171,12 +175,12 @@ def _ranking(
                 raise ValueError("--replicates and --group are for inputs of one kind.")
             if "test" not in given:
                 raise ValueError("Say which inputs count: --test-weak and --test-strong.")
-            if loss != "squared" or by != "risk":
-                raise ValueError("--loss and --by are for teachers, on inputs of one kind.")
+            if loss != "squared" or by != "risk" or dask:
+                raise ValueError("--loss, --by and --dask are for teachers, on inputs of one kind.")
             found = diagnosis.rank_pools(**of_one(given), **how)
         else:
-            of_classes: dict[str, Any] = {"loss": loss, "by": by}
-            found = diagnosis.rank_teachers(**given, **of_classes, **how)
+            own: dict[str, Any] = {"loss": loss, "by": by, "cluster": dask}
+            found = diagnosis.rank_teachers(**given, **own, **how)
     return diagnosis.RankingReport(found, student=shown(sets.strong))
 
 

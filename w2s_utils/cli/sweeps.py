@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from w2s_utils.cli.options import Dask
 from w2s_utils.cli.requests import check_targets, request
-from w2s_utils.publish import BuildError
 
 
 def sweep(
@@ -20,9 +20,7 @@ def sweep(
     trials: Annotated[int, typer.Option(help="Training sets a cell.")] = 40,
     seed: Annotated[int, typer.Option(help="The same seed gives the same table.")] = 0,
     jobs: Annotated[int, typer.Option(help="Processes; -1 for one a core.")] = 1,
-    dask: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster to use.")
-    ] = None,
+    dask: Dask = None,
 ) -> None:
     """Draw the four models' risks, PGR and OPR for the paper's pair at each n and N.
 
@@ -45,18 +43,15 @@ def sweep(
             for shared in d_sw
         }
         with _progress.reported("blocks") as progress:
-            try:
-                result = sweeps.run(
-                    pairs,
-                    [(labels, pseudo) for labels in n for pseudo in N],
-                    trials,
-                    seed,
-                    jobs=jobs,
-                    cluster=dask,
-                    checkpoints=f"{output}.parts",
-                    progress=progress,
-                )
-            except sweeps.WorkerError as error:
-                raise BuildError(str(error)) from error
+            result = sweeps.run(
+                pairs,
+                [(labels, pseudo) for labels in n for pseudo in N],
+                trials,
+                seed,
+                jobs=jobs,
+                cluster=dask,
+                checkpoints=f"{output}.parts",
+                progress=progress,
+            )
     result.save(output)
     typer.echo(f"{len(result.risks)} cells of {trials} trials: {output}")

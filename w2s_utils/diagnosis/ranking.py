@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from w2s_utils.diagnosis.classification import LossName
-from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
+from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.diagnose_shift import Set, ShiftDiagnosis, diagnose_shift
+from w2s_utils.diagnosis.pairs import diagnosed
 from w2s_utils.diagnosis.predicted import Predicted
-from w2s_utils.diagnosis.rows import Reader, Rows
+from w2s_utils.diagnosis.rows import Rows
 from w2s_utils.diagnosis.wording import risk_name
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 Sets = tuple[Mapping[str, Rows], Rows] | tuple[Mapping[str, Rows], Rows, ArrayLike | None]
 SURE = 0.95  # probability; the 90 % band of a difference leaves out zero exactly above it
@@ -87,6 +90,7 @@ def rank_teachers(
     by: Literal["risk", "accuracy"] = "risk",
     as_given: bool = False,
     group: ArrayLike | None = None,
+    cluster: str | Client | None = None,
 ) -> Ranking:
     """Rank candidate teachers of one student by the student's expected risk.
 
@@ -104,6 +108,8 @@ def rank_teachers(
         As in `diagnose_shift`, the weak features by the same names as in `teachers`.
     groups
         As in `diagnose_shift`.
+    cluster : str or distributed.Client, optional
+        As in `study`, for inputs of one kind.
 
     Returns
     -------
@@ -114,6 +120,8 @@ def rank_teachers(
     ValueError
         As `diagnose` or `diagnose_shift`, or if there are fewer than two teachers, or one of them
         has no prediction at this n and N.
+    WorkerError
+        As in `study`.
 
     Notes
     -----
@@ -128,24 +136,23 @@ def rank_teachers(
     }  # fmt: skip
     if by not in ("risk", "accuracy"):
         raise ValueError(f'by must be "risk" or "accuracy", got {by!r}.')
-    student = Reader("strong", strong)  # its directions serve all teachers
-    student.shared = True
+    measure = "cross-entropy" if by == "risk" and loss == "cross-entropy" else by
+    if unlabelled is None and test is None and groups is None:
+        how |= {"labels": labels, "replicates": replicates, "loss": loss, "group": group}
+        pairs = [(name, "") for name in teachers]
+        every = diagnosed(pairs, teachers, {"": strong}, how, cluster)
+        return _ranked("teacher", ((name, d) for (name, _), d in every), measure)
+    if by == "accuracy" or loss != "squared":
+        raise ValueError("Only inputs of one kind have an accuracy or a cross-entropy.")
+    if replicates is not None or group is not None or cluster is not None:
+        raise ValueError("replicates, group and cluster are for inputs of one kind.")
 
-    def diagnosed(name: str, weak: Rows) -> Diagnosis | ShiftDiagnosis:
-        if unlabelled is None and test is None and groups is None:
-            own: dict[str, Any] = {"replicates": replicates, "loss": loss, "group": group}
-            return diagnose(weak, student, labels, **own, **how)
-        if by == "accuracy" or loss != "squared":
-            raise ValueError("Only inputs of one kind have an accuracy or a cross-entropy.")
-        if replicates is not None or group is not None:
-            raise ValueError("replicates and group are for inputs of one kind.")
+    def shifted(name: str) -> ShiftDiagnosis:
         sets = {"unlabelled": unlabelled, "test": test}
         more = {role: _of_teacher(name, given) for role, given in sets.items()}
-        return diagnose_shift(weak, strong, labels, groups=groups, **more, **how)
+        return diagnose_shift(teachers[name], strong, labels, groups=groups, **more, **how)
 
-    measure = "cross-entropy" if by == "risk" and loss == "cross-entropy" else by
-    every = {name: partial(diagnosed, name, W) for name, W in teachers.items()}
-    return _ranked("teacher", every, measure)
+    return _ranked("teacher", _each(teachers, shifted))
 
 
 def rank_pools(
@@ -189,17 +196,26 @@ def rank_pools(
     """
     if len(pools) < 2:
         raise ValueError(f"At least two pools are needed for a ranking, got {len(pools)}.")
-    return _ranked(
-        "pool",
-        {
-            name: partial(
-                diagnose_shift, weak, strong, labels, unlabelled=pool, test=test, groups=groups,
-                noise_variance=noise_variance, n=n, N=N, ridge=ridge, energy=energy,
-                classes=classes, as_given=as_given,
-            )
-            for name, pool in pools.items()
-        },
-    )  # fmt: skip
+
+    def of_pool(name: str) -> ShiftDiagnosis:
+        return diagnose_shift(
+            weak, strong, labels, unlabelled=pools[name], test=test, groups=groups,
+            noise_variance=noise_variance, n=n, N=N, ridge=ridge, energy=energy, classes=classes,
+            as_given=as_given,
+        )  # fmt: skip
+
+    return _ranked("pool", _each(pools, of_pool))
+
+
+def _each(
+    names: Iterable[str], diagnosed: Callable[[str], ShiftDiagnosis]
+) -> Iterator[tuple[str, ShiftDiagnosis | str]]:
+    """Diagnose each, or say what is wrong with it."""
+    for name in names:
+        try:
+            yield name, diagnosed(name)
+        except ValueError as error:
+            yield name, str(error)
 
 
 def _of_teacher(name: str, given: Sets | None) -> Any:
@@ -227,17 +243,19 @@ def _judged(d: Diagnosis | ShiftDiagnosis, by: str) -> Predicted:
 
 def _ranked(
     kind: Literal["teacher", "pool"],
-    diagnoses: Mapping[str, Callable[[], Diagnosis | ShiftDiagnosis]],
+    diagnoses: Iterable[tuple[str, Diagnosis | ShiftDiagnosis | str]],
     by: Literal["risk", "accuracy", "cross-entropy"] = "risk",
 ) -> Ranking:
     found: dict[str, Diagnosis | ShiftDiagnosis] = {}
     judged: dict[str, Predicted] = {}
-    for name, diagnosed in diagnoses.items():
+    for name, d in diagnoses:
         try:
-            found[name] = d = diagnosed()
+            if isinstance(d, str):
+                raise ValueError(d)
             judged[name] = shown = _judged(d, by)
         except ValueError as error:
             raise ValueError(f"{kind.capitalize()} {name}: {error}") from error
+        found[name] = d
         n, N = int(d.n[0]), int(d.N[0])
         if np.isnan(shown.risk["student"].value[0, 0]):
             raise ValueError(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -16,9 +15,13 @@ from w2s_utils import _progress
 from w2s_utils._files import code, digest, packages, read_json, write_atomically
 from w2s_utils._validate import numpy_array
 from w2s_utils.diagnosis.classification import LossName
-from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
+from w2s_utils.diagnosis.diagnose import Diagnosis
 from w2s_utils.diagnosis.moments import CHUNK
-from w2s_utils.diagnosis.rows import Reader, Rows, matrix_rows
+from w2s_utils.diagnosis.pairs import Pair, diagnosed
+from w2s_utils.diagnosis.rows import Rows, matrix_rows
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,7 @@ def study(
     as_given: bool = False,
     group: ArrayLike | None = None,
     checkpoints: str | Path | None = None,
+    cluster: str | Client | None = None,
 ) -> Study:
     """Diagnose all pairs of some teachers with some students.
 
@@ -88,6 +92,9 @@ def study(
     checkpoints : str or Path, optional
         Folder for finished pairs: a study that was stopped goes on where it was, and one with more
         layers adds theirs. They depend on contents, options and versions, not on names.
+    cluster : str or distributed.Client, optional
+        A Dask scheduler, or its address, to diagnose there, as in `sweeps.run`. Files that are
+        mapped are opened by the workers under the same path; other features are sent.
 
     Returns
     -------
@@ -97,6 +104,9 @@ def study(
     ------
     ValueError
         As `diagnose`, with the names of the pair, or if there is no teacher or no student.
+    WorkerError
+        If a worker computes with other code or versions than this process, or the workers are
+        lost. Pairs finished before are kept in `checkpoints`.
 
     Notes
     -----
@@ -106,40 +116,37 @@ def study(
         if not given:
             raise ValueError(f"Give at least one {kind}.")
     how: dict[str, Any] = {
-        "n": n, "N": N, "noise_variance": noise_variance, "ridge": ridge, "energy": energy,
-        "classes": classes, "loss": loss, "as_given": as_given,
+        "labels": labels, "replicates": replicates, "group": group, "n": n, "N": N,
+        "noise_variance": noise_variance, "ridge": ridge, "energy": energy, "classes": classes,
+        "loss": loss, "as_given": as_given,
     }  # fmt: skip
-    of_rows: dict[str, Any] = {"labels": labels, "replicates": replicates, "group": group}
-    weak = {name: Reader("weak", X) for name, X in teachers.items()}
-    strong = Reader("strong", next(iter(students.values())))
-    place = _places(Path(checkpoints), teachers, students, how, of_rows) if checkpoints else {}
-
-    def diagnosed(teacher: str, student: str) -> Diagnosis:
-        nonlocal strong
-        if strong.features is not students[student]:
-            strong = Reader("strong", students[student])
-        strong.shared = True
-        try:
-            return diagnose(weak[teacher], strong, **of_rows, **how)
-        except ValueError as error:
-            raise ValueError(f"Teacher {teacher}, student {student}: {error}") from error
-
-    found: list[dict[str, Any]] = []
-    least, first, best = np.inf, None, None
+    place = _places(Path(checkpoints), teachers, students, how) if checkpoints else {}
     pairs = [(teacher, student) for student in students for teacher in teachers]
-    for pair in _progress.shown(pairs, "pairs"):
-        path, d = place.get(pair), None
-        record = None if path is None else read_json(path, risk=float)
-        if record is None:
-            record = _record(d := diagnosed(*pair))
-            if path is not None:
-                write_atomically(path, json.dumps(record))
-        found.append(dict(zip(("teacher", "student"), pair, strict=True)) | record)
-        if record["risk"] < least:
-            least, first, best = record["risk"], pair, d
-    if first is None:
+    records = {pair: read_json(path, risk=float) for pair, path in place.items()}
+    missing = [pair for pair in pairs if records.get(pair) is None]
+    new: dict[Pair, Diagnosis] = {}
+
+    def found(some: Sequence[Pair]) -> Iterator[tuple[Pair, Diagnosis]]:
+        for pair, d in diagnosed(some, teachers, students, how, cluster):
+            if isinstance(d, str):
+                raise ValueError("Teacher {}, student {}: {}".format(*pair, d))
+            yield pair, d
+
+    with _progress.reported("pairs") as progress:
+        for pair, d in found(missing):
+            new[pair], records[pair] = d, (record := _record(d))
+            if pair in place:
+                write_atomically(place[pair], json.dumps(record))
+            progress(len(pairs) - len(missing) + len(new), len(pairs))
+    names = [{"teacher": teacher, "student": student} for teacher, student in pairs]
+    table = pd.DataFrame(
+        [named | (records[pair] or {}) for named, pair in zip(names, pairs, strict=True)]
+    )
+    if table["risk"].isna().all():
         raise ValueError(f"No pair has a prediction at n = {n}, N = {N}: give other sizes.")
-    return Study(n, N, pd.DataFrame(found), best or diagnosed(*first))
+    first = pairs[int(table["risk"].argmin())]
+    best = new[first] if first in new else next(found([first]))[1]
+    return Study(n, N, table, best)
 
 
 def _record(d: Diagnosis) -> dict[str, Any]:
@@ -163,13 +170,11 @@ def _places(
     teachers: Mapping[str, Rows],
     students: Mapping[str, Rows],
     how: Mapping[str, Any],
-    of_rows: Mapping[str, Any],
-) -> dict[tuple[str, str], Path]:
+) -> dict[Pair, Path]:
     """File of each pair in a folder of finished ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    key = digest(
-        code(__name__), packages(), how, {name: _plain(of) for name, of in of_rows.items()}
-    )
+    of_rows = {name: _plain(how[name]) for name in ("labels", "replicates", "group")}
+    key = digest(code(__name__), packages(), {**how, **of_rows})
     weak, strong = (
         {name: _content(X, name) for name, X in given.items()} for given in (teachers, students)
     )

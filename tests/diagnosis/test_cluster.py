@@ -1,0 +1,158 @@
+"""Studies and rankings on a Dask cluster."""
+
+import os
+import signal
+from importlib import import_module
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from tests.diagnosis.test_study import SIZES, models
+from w2s_utils import _workers
+from w2s_utils._workers import WorkerError, _packed, _unpacked
+from w2s_utils.diagnosis import pairs, rank_teachers, study
+from w2s_utils.diagnosis.study import Study
+from w2s_utils.io.files import open_features
+from w2s_utils.io.shards import Picked, Shards
+
+MODULE = import_module("w2s_utils.diagnosis.study")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local,
+        Client(local) as client,
+    ):
+        yield client
+
+
+def many(teachers=6):
+    small, large, y = models()
+    rng = np.random.default_rng(5)
+    for k in range(teachers - len(small)):
+        small[f"t{k}"] = small["s3"] + rng.standard_normal(small["s3"].shape).astype(np.float32)
+    return small, large, y
+
+
+def assert_same(one, other):
+    """The same table, to rounding."""
+    assert list(one.columns) == list(other.columns)
+    for name in one.columns:
+        if one[name].dtype == float:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-9, atol=1e-12)
+        else:
+            assert list(one[name]) == list(other[name])
+
+
+def test_a_study_is_that_of_one_machine(cluster):
+    small, large, y = many()
+    here = study(small, large, y, **SIZES)
+    there = study(small, large, y, **SIZES, cluster=cluster)
+    assert_same(here.table, there.table)
+    assert here.best.verdict.outcome == there.best.verdict.outcome
+
+
+def test_a_ranking_is_that_of_one_machine(cluster):
+    small, large, y = many()
+    how = {**SIZES, "ridge": 0.1, "noise_variance": 0.2}
+    here = rank_teachers(small, large["l1"], y, **how)
+    there = rank_teachers(small, large["l1"], y, **how, cluster=cluster.scheduler.address)
+    assert_same(here.table, there.table)
+    assert here.ties == there.ties
+
+
+def test_from_the_command_line(cluster, w2s, tmp_path):
+    small, large, y = models()
+    for name, X in (small | large).items():
+        np.save(tmp_path / f"{name}.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    weak = [word for name in small for word in ("--weak", tmp_path / f"{name}.npy")]
+    options = ["--labels", tmp_path / "y.npy", "--n", 40, "--N", 300]
+    address = ["--dask", cluster.scheduler.address]
+    for students in (["l1"], ["l1", "l2"]):
+        strong = [word for name in students for word in ("--strong", tmp_path / f"{name}.npy")]
+        words = [str(word) for word in ("rank", *weak, *strong, *options)]
+        here, there = w2s(*words), w2s(*words, *address)
+        assert here[0] == there[0] == 0, there
+        assert here[1] == there[1]
+
+
+def test_a_killed_worker_costs_nothing_but_time(cluster, tmp_path, monkeypatch):
+    small, large, y = many(10)
+    (lost, *_) = cluster.run(os.getpid).values()
+    write, written = MODULE.write_atomically, []
+
+    def kill(path, content):
+        if not written:
+            os.kill(lost, signal.SIGKILL)
+        written.append(path)
+        write(path, content)
+
+    monkeypatch.setattr(MODULE, "write_atomically", kill)
+    there = study(small, large, y, **SIZES, cluster=cluster, checkpoints=tmp_path)
+    assert len(written) == len(set(written)) == len([*tmp_path.iterdir()]) == 20
+    assert_same(study(small, large, y, **SIZES).table, there.table)
+    cluster.wait_for_workers(2)
+
+
+def test_finished_pairs_are_kept_and_not_sent(cluster, tmp_path, monkeypatch):
+    small, large, y = many()
+    first = study(small, {"l1": large["l1"]}, y, **SIZES, cluster=cluster, checkpoints=tmp_path)
+    sent = []
+
+    def packed(task):
+        sent.extend((teacher, task.student) for teacher in task.teachers)
+        return _packed(task)
+
+    monkeypatch.setattr(_workers, "_packed", packed)
+    whole = study(small, large, y, **SIZES, cluster=cluster, checkpoints=tmp_path)
+    assert isinstance(whole, Study)
+    assert {student for _, student in sent[: len(small)]} == {"l2"}
+    assert len(sent) <= len(small) + 1  # the best pair, for its verdict
+    kept = whole.table[whole.table["student"] == "l1"].reset_index(drop=True)
+    assert_same(first.table, kept)
+
+
+def test_what_is_wrong_with_a_pair_is_said_as_here(cluster):
+    small, large, y = models()
+    with pytest.raises(ValueError, match=r"Teacher bad, student l[12]: n must be below .* 9"):
+        study({"bad": small["s1"][:9]}, large, y, **SIZES, cluster=cluster)
+    teachers = {"bad": small["s1"][:9], **small}
+    with pytest.raises(ValueError, match=r"Teacher bad: n must be below .* 9"):
+        rank_teachers(teachers, large["l1"], y, **SIZES, cluster=cluster)
+    more = {"unlabelled": (small, large["l1"]), "cluster": cluster}
+    with pytest.raises(ValueError, match="cluster are for inputs of one kind"):
+        rank_teachers(small, large["l1"], y, **SIZES, **more)
+
+
+def test_other_versions_are_refused(cluster, monkeypatch):
+    small, large, y = models()
+    monkeypatch.setitem(_workers.VERSIONS, "numpy", "0.1")
+    pairs._about.cache_clear()
+    with pytest.raises(WorkerError, match=r"computes with numpy .* instead of 0.1"):
+        study(small, large, y, **SIZES, cluster=cluster)
+    pairs._about.cache_clear()
+
+
+def test_mapped_files_are_sent_by_name(tmp_path, monkeypatch):
+    values = np.arange(60_000.0).reshape(3000, 20)
+    for name, X in {"c": values, "f": np.asfortranarray(values)}.items():
+        np.save(tmp_path / f"{name}.npy", X)
+    monkeypatch.chdir(tmp_path)
+    mapped = [open_features(f"{name}.npy") for name in "cf"]
+    order = np.arange(3000)[::-1]
+    sent = _packed((*mapped, Shards(mapped), Picked(mapped[0], order[:2]), mapped[0][5:7]))
+    assert len(sent) < 5000
+    monkeypatch.chdir("/")
+    c, f, shards, picked, part = _unpacked(tuple, sent)
+    assert isinstance(c, np.memmap)
+    assert str(c.filename) == str(tmp_path / "c.npy")
+    for X in (c, f, shards[3000:]):
+        np.testing.assert_array_equal(X, values)
+    np.testing.assert_array_equal(picked[:], values[[2999, 2998]])
+    np.testing.assert_array_equal(part, values[5:7])
+    changed = np.load(tmp_path / "c.npy", mmap_mode="c")
+    changed[0] = -1  # in this process only
+    assert _unpacked(np.array, _packed(changed))[0, 0] == -1
