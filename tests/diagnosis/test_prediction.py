@@ -19,7 +19,7 @@ def grid(n, N, penalty=0.0):
 
 def found(W, S, y, points, energy=1.0):
     moments = read_moments(W, S, read_labels(y, None), None, energy, standard=False)
-    return predict(moments, [Case(moments.every, points)], None)[0]
+    return predict(moments, [Case(moments.every, points, points)], None)[0]
 
 
 def prediction(*arguments):
@@ -117,12 +117,12 @@ def test_points_at_a_threshold_have_no_prediction_and_others_have():
 
 def test_canonical_correlations_and_what_chance_makes_of_them():
     pair = overlapping_pair()
-    one = found(*sample(pair, 20_000, 5), grid([40], [60])).sample.canonical_correlations
+    one = found(*sample(pair, 20_000, 5), grid([40], [60])).canonical_correlations
     cosines = np.sort(np.cos(canonical_angles(pair.weak_basis, pair.strong_basis)))[::-1]
     np.testing.assert_allclose(one, cosines, atol=0.03)
 
     X = np.random.default_rng(6).standard_normal((2000, 500))
     sets = X[:, :300], X[:, 300:], X[:, 0]
-    largest = found(*sets, grid([400], [400])).sample.canonical_correlations[0]
+    largest = found(*sets, grid([400], [400])).canonical_correlations[0]
     assert largest == pytest.approx(chance_correlation(300, 200, 2000), rel=0.02)
     assert chance_correlation(30, 20, 40) == 1
