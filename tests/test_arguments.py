@@ -125,7 +125,8 @@ SPECIAL = {
         "intercept": False,
     },
     "theory.logistic.expected_scores": {"probes": Probes(GIVEN["directions"], LABELS)},
-    "theory.ridge.joint_ridges": {"n": 40, "N": 60},
+    "theory.quadrature.between": {"one": X[:, :1].copy(), "other": X[:, 1:2].copy()},
+    "theory.joint_ridges.joint_ridges": {"n": 40, "N": 60},
     "theory.selection.most_confident": {
         "moments": np.stack([np.eye(2), np.diag([4.0, 1.0])]),
         "shares": np.array([0.7, 0.3]),

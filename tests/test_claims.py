@@ -10,7 +10,6 @@ from w2s_utils.claims import (
     Entry,
     Finding,
     NotTested,
-    entries,
     name,
     on,
     overall,
@@ -18,6 +17,7 @@ from w2s_utils.claims import (
     verdict,
 )
 from w2s_utils.metrics import Estimate, Interval, mean
+from w2s_utils.publish.ledger import entries
 from w2s_utils.thresholds import simultaneous_z
 
 REAL = on("real")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import lapack
 
 from w2s_utils._validate import Array, real_array
 
+Rows = NDArray[np.intp]
+
 MAX_CONDITION = 1e10
+MIN_COLUMN_SHARE = 1e-8  # of the longest column's length
 MAX_GRAM_CONDITION = 1e8  # of normal equations that are solved; beyond, the data are factorized
 
 
@@ -21,6 +26,42 @@ def safe_factor(gram: Array) -> Array | None:
     reciprocal_condition, _ = lapack.dpocon(factor, norm)
     safe: Array | None = factor if reciprocal_condition * MAX_GRAM_CONDITION >= 1 else None
     return safe
+
+
+def solve_safely(gram: Array, moment: Array, penalty: float) -> Array | None:
+    """Solve (gram + penalty I) w = moment; None if that is too ill-conditioned."""
+    diagonal = gram.diagonal() + penalty
+    # Columns so unequal in length are dependent up to rounding: fit_ridge judges that.
+    if diagonal.min() <= MIN_COLUMN_SHARE**2 * diagonal.max():
+        return None
+    scale = 1 / np.sqrt(diagonal)
+    scaled = gram * scale * scale[:, None]
+    np.fill_diagonal(scaled, 1.0)
+    factor = safe_factor(scaled)
+    if factor is None:
+        return None
+    solution, _ = lapack.dpotrs(factor, scale[:, None] * moment, lower=0)
+    weights: Array = scale[:, None] * solution
+    return weights
+
+
+def summed_products(
+    X: Array,
+    labels: Callable[[NDArray[np.intp]], Array],
+    order: NDArray[np.intp],
+    sizes: Sequence[int],
+) -> Iterator[tuple[int, Array, Array]]:
+    """Yield each size m with X'X and X'y over the first m rows, overwritten by the next."""
+    gram = np.zeros((X.shape[1], X.shape[1]))
+    moment = X[:0].T @ labels(order[:0])
+    done = 0
+    for size in sizes:
+        rows = order[done:size]
+        block = X[rows]
+        gram += block.T @ block
+        moment += block.T @ labels(rows)
+        done = size
+        yield size, gram, moment
 
 
 def second_moment(values: ArrayLike, name: str, columns: int) -> Array:

@@ -27,3 +27,25 @@ def least(loss: Array, ridges: Array) -> Array:
     chosen = np.take_along_axis(np.broadcast_to(ridges, loss.shape), best[..., None], -1)[..., 0]
     factor = ridges[..., 1] / ridges[..., 0]
     return np.asarray(chosen * factor ** np.where(inner, step, 0.0))
+
+
+def tuned_weights(gram: Array, moment: Array, power: Array) -> tuple[Array, Array]:
+    """Weights and ridge of `probes.fit_tuned`, from products of rows with a last column of ones."""
+    rows = gram[-1, -1]
+    mean, label_mean = gram[-1, :-1] / rows, moment[-1] / rows
+    covariance = gram[:-1, :-1] / rows - np.outer(mean, mean)
+    cross = moment[:-1] / rows - np.outer(mean, label_mean)
+    values, directions = np.linalg.eigh(covariance)
+    total = values.sum()
+    seen = values > len(values) * np.finfo(float).eps * total
+    values, directions = values[seen], directions[:, seen]
+    along = directions.T @ cross
+    ridges = RIDGES * total
+    lost = ridges[:, None] / np.add.outer(ridges, values)  # shares of the directions
+    power = power / rows - label_mean**2
+    unseen = np.maximum(power - np.sum(along**2 / values[:, None], axis=0), 0)
+    residual = lost**2 @ (along**2 / values[:, None]) + unseen
+    spare = lost.sum(axis=1) + (rows - 1 - len(values))
+    ridge = least((residual / spare[:, None] ** 2).T, ridges)
+    weights = directions @ (along / (values[:, None] + ridge))
+    return np.vstack([weights, label_mean - mean @ weights]), ridge

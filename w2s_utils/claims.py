@@ -11,13 +11,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from html import escape
 from math import inf, isfinite, isnan, nan
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from w2s_utils.checks import Check
@@ -245,24 +243,6 @@ class Ledger:
         return data, {LEDGER_KEY: [_plain(row) for row in self.rows]}
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A row of the ledger, and where it was made.
-
-    Attributes
-    ----------
-    chapter : str
-        Name of the notebook.
-    cell : str
-        Id of the cell.
-    row : Finding, NotTested or Check
-    """
-
-    chapter: str
-    cell: str
-    row: Row
-
-
 def record(*rows: Row) -> Ledger:
     """Collect what a chapter found and checked; make it the last expression of a cell.
 
@@ -286,27 +266,6 @@ def record(*rows: Row) -> Ledger:
     if twice:
         raise ValueError(f"Two rows of the ledger have one name: {twice[0]}.")
     return Ledger(rows)
-
-
-def entries(executed: Path) -> list[Entry]:
-    """Read the ledger of an executed notebook.
-
-    Parameters
-    ----------
-    executed : Path
-        An executed notebook; without a ledger it has no entries.
-
-    Returns
-    -------
-    list of Entry
-        In the notebook's order.
-    """
-    return [
-        Entry(executed.stem, cell["id"], _from_plain(fields))
-        for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"]
-        for output in cell.get("outputs", [])
-        for fields in output.get("metadata", {}).get(LEDGER_KEY, [])
-    ]
 
 
 def name(row: Row) -> str:
@@ -380,11 +339,6 @@ def _plain(row: Row) -> dict[str, Any]:
         field: str(value) if isinstance(value, float) and not isfinite(value) else value
         for field, value in {**asdict(row), "verdict": verdict(row)}.items()
     }
-
-
-def _from_plain(fields: dict[str, Any]) -> Row:
-    kind = Check if "limit" in fields else Finding if "value" in fields else NotTested
-    return kind(**{field: value for field, value in fields.items() if field != "verdict"})
 
 
 def in_cells(row: Row) -> tuple[str, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,15 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import linalg
-from scipy.linalg import lapack
 
-from w2s_utils import _ridge_path
-from w2s_utils._gram import safe_factor
+from w2s_utils._gram import solve_safely, summed_products
+from w2s_utils._ridge_path import tuned_weights
 from w2s_utils._validate import Array, real_array, same_rows
 from w2s_utils.metrics import MODELS, Risks
 from w2s_utils.splits import Rows, Splits
-
-MIN_COLUMN_SHARE = 1e-8  # of the longest column's length
 
 Columns = Callable[[Rows], Array]
 Ridge = float | Literal["tuned"]
@@ -141,7 +138,7 @@ def fit_tuned(X: ArrayLike, y: ArrayLike) -> TunedFit:
         raise ValueError(f"At least 3 rows are needed to choose a ridge, got {rows}.")
     means, Y, shape = X.mean(axis=0), y.reshape(rows, -1), y.shape[1:]
     Z = _with_ones(X - means)
-    solution, ridge = _tuned_weights(Z.T @ Z, Z.T @ Y, np.sum(Y**2, axis=0))
+    solution, ridge = tuned_weights(Z.T @ Z, Z.T @ Y, np.sum(Y**2, axis=0))
     weights, intercept = solution[:-1], solution[-1] - means @ solution[:-1]
     return TunedFit(weights.reshape(-1, *shape), intercept.reshape(shape), ridge.reshape(shape))
 
@@ -198,7 +195,7 @@ def probe_sweep(
     of one decomposition. For a path of ridges it is by eigenvalues, for one ridge by Cholesky; with
     fewer rows than columns the latter is that of :math:`XX^\top`. Normal equations
     square the condition number. Where, with columns scaled to unit length, it exceeds 1e8, or the
-    columns' lengths differ by more than `MIN_COLUMN_SHARE`, the fit is left to `fit_ridge` itself.
+    columns' lengths differ by more than eight orders of magnitude, the fit is left to `fit_ridge`.
     """
     return sweep_teachers({"": weak}, strong, labels, target, grid, splits, ridge)[""]
 
@@ -331,9 +328,9 @@ def _fit_models(
 
     teacher, baseline, products = {}, {}, {}
     for name, W in weak.items():
-        for n, gram, moment in _products(W, labels, pool, sizes):
+        for n, gram, moment in summed_products(W, labels, pool, sizes):
             teacher[name, n] = _weights(W, labels, pool[:n], gram, moment, ridge)
-    for n, gram, moment in _products(S, labels, pool, sizes):
+    for n, gram, moment in summed_products(S, labels, pool, sizes):
         baseline[n] = _weights(S, labels, pool[:n], gram, moment, ridge)
         products[n] = gram.copy(), moment.copy()
 
@@ -345,7 +342,9 @@ def _fit_models(
 
     student: dict[tuple[str, int, int], Array] = {}
     ceiling = {}
-    for N, gram, moment in _products(S, all_labels, unlabelled, sorted({N for _, N in points})):
+    for N, gram, moment in summed_products(
+        S, all_labels, unlabelled, sorted({N for _, N in points})
+    ):
         students = _weights(S, all_labels, unlabelled[:N], gram, moment, ridge)
         columns = iter(np.split(students, students.shape[1] // levels, axis=1))
         student |= {(name, n, N): next(columns) for name in weak for n in sizes}
@@ -369,79 +368,24 @@ def _fit_models(
     }
 
 
-def _products(
-    X: Array, labels: Columns, order: Rows, sizes: Sequence[int]
-) -> Iterator[tuple[int, Array, Array]]:
-    """Yield each size m with X'X and X'y over the first m rows, overwritten by the next."""
-    gram = np.zeros((X.shape[1], X.shape[1]))
-    moment = X[:0].T @ labels(order[:0])
-    done = 0
-    for size in sizes:
-        rows = order[done:size]
-        block = X[rows]
-        gram += block.T @ block
-        moment += block.T @ labels(rows)
-        done = size
-        yield size, gram, moment
-
-
 def _weights(
     X: Array, labels: Columns, rows: Rows, gram: Array, moment: Array, ridge: Ridge
 ) -> Array:
     """Fit the given rows as `fit_ridge` does, from their products where these are safe."""
     if ridge == "tuned":
-        return _tuned_weights(gram, moment, np.sum(labels(rows) ** 2, axis=0))[0]
+        return tuned_weights(gram, moment, np.sum(labels(rows) ** 2, axis=0))[0]
     if len(rows) < X.shape[1]:
         few = X[rows]
-        dual = _solve_safely(few @ few.T, labels(rows), len(rows) * ridge)
+        dual = solve_safely(few @ few.T, labels(rows), len(rows) * ridge)
         weights = None if dual is None else few.T @ dual
     else:
-        weights = _solve_safely(gram, moment, len(rows) * ridge)
+        weights = solve_safely(gram, moment, len(rows) * ridge)
     return fit_ridge(X[rows], labels(rows), ridge) if weights is None else weights
 
 
 def _with_ones(X: Array) -> Array:
     """Features with a last column of ones, whose weight is the intercept."""
     return np.column_stack([X, np.ones(len(X))])
-
-
-def _tuned_weights(gram: Array, moment: Array, power: Array) -> tuple[Array, Array]:
-    """Weights and ridge of `fit_tuned` from the products of rows with a last column of ones."""
-    rows = gram[-1, -1]
-    mean, label_mean = gram[-1, :-1] / rows, moment[-1] / rows
-    covariance = gram[:-1, :-1] / rows - np.outer(mean, mean)
-    cross = moment[:-1] / rows - np.outer(mean, label_mean)
-    values, directions = np.linalg.eigh(covariance)
-    total = values.sum()
-    seen = values > len(values) * np.finfo(float).eps * total
-    values, directions = values[seen], directions[:, seen]
-    along = directions.T @ cross
-    ridges = _ridge_path.RIDGES * total
-    lost = ridges[:, None] / np.add.outer(ridges, values)  # shares of the directions
-    power = power / rows - label_mean**2
-    unseen = np.maximum(power - np.sum(along**2 / values[:, None], axis=0), 0)
-    residual = lost**2 @ (along**2 / values[:, None]) + unseen
-    spare = lost.sum(axis=1) + (rows - 1 - len(values))
-    ridge = _ridge_path.least((residual / spare[:, None] ** 2).T, ridges)
-    weights = directions @ (along / (values[:, None] + ridge))
-    return np.vstack([weights, label_mean - mean @ weights]), ridge
-
-
-def _solve_safely(gram: Array, moment: Array, penalty: float) -> Array | None:
-    """Solve (gram + penalty I) w = moment; None if that is too ill-conditioned."""
-    diagonal = gram.diagonal() + penalty
-    # Columns so unequal in length are dependent up to rounding: fit_ridge judges that.
-    if diagonal.min() <= MIN_COLUMN_SHARE**2 * diagonal.max():
-        return None
-    scale = 1 / np.sqrt(diagonal)
-    scaled = gram * scale * scale[:, None]
-    np.fill_diagonal(scaled, 1.0)
-    factor = safe_factor(scaled)
-    if factor is None:
-        return None
-    solution, _ = lapack.dpotrs(factor, scale[:, None] * moment, lower=0)
-    weights: Array = scale[:, None] * solution
-    return weights
 
 
 def _check_ridge(ridge: float) -> None:

@@ -10,7 +10,8 @@ from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
 from w2s_utils.diagnosis.prediction import Case, predict
 from w2s_utils.diagnosis.sample import Grid, Sample
-from w2s_utils.diagnosis.verdict import CHANCE, HEAVY
+from w2s_utils.diagnosis.verdict import CHANCE
+from w2s_utils.diagnosis.warned import HEAVY
 from w2s_utils.metrics import MODELS, mean
 
 # With fewer labels than columns generalized cross-validation fails in some trials, and these

@@ -33,7 +33,7 @@ GRIDS = {  # n, N and the axes that the figures of risks have; the least sizes a
 @pytest.fixture
 def drawn(monkeypatch):
     """Collect the figures that a page is made of, by their captions."""
-    found, svg = {}, figures._svg
+    found, svg = {}, figures.svg
 
     def keep(figure, caption):
         found[caption] = figure

@@ -22,6 +22,7 @@ from w2s_utils.theory.classes import (
     cross_entropy,
     separable_from,
 )
+from w2s_utils.theory.quadrature import between
 
 LAWS = [Logistic(4.0, 0.7), Logistic(0.25), Sign(2.0, 0.1), Sign(1.0), Classes(0.5), Classes(0.2)]
 SCORES = [(0.0, 1.0, 0.5), (0.4, -0.6, 1.0), (-1.0, 3.0, 0.3), (0.3, 0.0, 1.0), (0.5, 2.0, 1e-3)]
@@ -257,7 +258,7 @@ def test_the_rule_between_kinks_is_exact_wherever_these_are():
     rng = np.random.default_rng(0)
     kinks = rng.uniform(-10, 10, (2000, 2))
     kinks[:3] = (-8, 0.3), (-9, 9), (0, 0)
-    nodes, weights = classes._between(kinks[:, :1], kinks[:, 1:])
+    nodes, weights = between(kinks[:, :1], kinks[:, 1:])
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-10)
     np.testing.assert_allclose(np.sum(weights * nodes**2, axis=1), 1, rtol=1e-9)
     above = np.sum(weights * (nodes > kinks[:, :1]), axis=1)

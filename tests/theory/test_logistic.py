@@ -21,7 +21,8 @@ from w2s_utils.theory.classes import (
     separable_from,
 )
 from w2s_utils.theory.fixed_point import CrossEntropy, SquaredLoss
-from w2s_utils.theory.logistic import Probes, best_ridges, expected_scores, score
+from w2s_utils.theory.logistic import Probes, expected_scores, score
+from w2s_utils.theory.logistic_ridges import best_ridges
 
 PARTS = ("offset", "slope", "spread")
 

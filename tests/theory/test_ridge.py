@@ -11,6 +11,7 @@ from w2s_utils.probes import fit_ridge
 from w2s_utils.simulation import simulate_ridge
 from w2s_utils.subspaces import random_basis
 from w2s_utils.theory import exact, ridge
+from w2s_utils.theory.joint_ridges import joint_ridges
 
 TERMS = ("inherited", "reduced", "missed", "leaked", "unseen")
 
@@ -373,7 +374,7 @@ def test_joint_ridges_are_the_least_of_a_grid():
     """And a teacher at its own best ridge is not the best teacher."""
     pair = generic_pair(d_w=20, d_s=12)
     directions = pair.along(np.arange(1.0, 21) ** -1, np.arange(1.0, 13) ** -1)
-    joint = ridge.joint_ridges(directions, 40, 60)
+    joint = joint_ridges(directions, 40, 60)
     path = np.geomspace(1e-7, 30, 60)
     every = ridge.student_terms(directions, 40, 60, path[:, None], path, strict=False).total
     assert np.nanmin(every) == pytest.approx(joint.risk, rel=0.005)

@@ -7,6 +7,7 @@ from threading import Lock
 
 import numpy as np
 
+from w2s_utils.diagnosis.chosen import mean_ridges
 from w2s_utils.diagnosis.classification import (
     Classification,
     LossName,
@@ -18,7 +19,7 @@ from w2s_utils.diagnosis.classification import (
 )
 from w2s_utils.diagnosis.logistic import logistic, retrain, train
 from w2s_utils.diagnosis.moments import Moments
-from w2s_utils.diagnosis.sample import Grid, Sample, mean_ridges
+from w2s_utils.diagnosis.sample import Grid, Sample
 from w2s_utils.diagnosis.scores import Law, least_squares
 from w2s_utils.theory.ridge import Ridges, best_ridges
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array, ridges, sample_size
 from w2s_utils.diagnosis import page, tables
+from w2s_utils.diagnosis.chosen import Joint, choose_jointly
 from w2s_utils.diagnosis.classification import Classification, LossName
 from w2s_utils.diagnosis.classifiers import Classifiers
 from w2s_utils.diagnosis.forecast import Forecast
@@ -20,8 +21,9 @@ from w2s_utils.diagnosis.labels import Labels, read_labels
 from w2s_utils.diagnosis.moments import FeatureSets, Moments, read_moments
 from w2s_utils.diagnosis.prediction import Band, Case, Found, predict
 from w2s_utils.diagnosis.rows import ENERGY, Rows, matrix_rows
-from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Joint, Penalty, choose_jointly
-from w2s_utils.diagnosis.verdict import Verdict, judge, warn
+from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Penalty
+from w2s_utils.diagnosis.verdict import Verdict, judge
+from w2s_utils.diagnosis.warned import warn
 
 GRID_POINTS = 10  # of n and of N, if they are not given
 LOGISTIC_POINTS = 4  # the same of logistic probes, a point of which takes a second

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from html import escape
-from io import StringIO
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -23,12 +20,9 @@ from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band
 from w2s_utils.diagnosis.study import Study
+from w2s_utils.diagnosis.svg import GRID, INK, LOOK, svg
 from w2s_utils.metrics import MODELS
 
-_INK, _GRID = "#010203", "#010204"  # stand for the page's own colours, which follow its scheme
-_VARIABLES = {_INK: "currentColor", _GRID: "var(--grid)"} | {
-    color.lower(): f"var(--{model})" for model, color in plots.COLORS.items()
-}
 _PARTS = {
     "inherited": ("variance inherited from the teacher", plots.PARTS["inherited"], None),
     "reduced": ("variance that pseudo-labels reduce", plots.PARTS["reduced"], None),
@@ -40,21 +34,6 @@ _BY = {
     "teacher": "under each teacher",
     "pool": "taught on each pool",
     "route": "taught by each way",
-}
-_COLORED = "axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"
-_LOOK: dict[Any, Any] = dict.fromkeys(_COLORED, _INK) | {
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": _GRID,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4.5,
-    "font.size": 9,
-    "errorbar.capsize": 2,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",
 }
 
 
@@ -69,7 +48,7 @@ class _View(NamedTuple):
     check: pd.DataFrame
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def predictions(f: Predicted, check: pd.DataFrame | None, j: int, i: int) -> list[str]:
     """Predicted numbers against n at N[j] and against N at n[i], measured ones over them.
 
@@ -131,7 +110,7 @@ def _curves(f: Predicted, view: _View, rows: Sequence[Sequence[str]], caption: s
     axes[-1].set_xlabel(view.label)
     if len(rows[0]) > 1:
         figure.legend(loc="outside lower center", ncols=2)
-    return _svg(figure, caption)
+    return svg(figure, caption)
 
 
 def _intervals(f: Predicted, view: _View, rows: Sequence[Sequence[str]], caption: str) -> str:
@@ -153,7 +132,7 @@ def _intervals(f: Predicted, view: _View, rows: Sequence[Sequence[str]], caption
         _limit(ax, "x", f, view, row)
         if len(row) > 1:
             ax.set_xlabel(_axis(f, row[0]))
-    return _svg(figure, caption)
+    return svg(figure, caption)
 
 
 def _parts(f: Forecast, views: list[_View]) -> list[str]:
@@ -168,7 +147,7 @@ def _parts(f: Forecast, views: list[_View]) -> list[str]:
             columns = 2
             parts = every[(slice(None), *view.index)][:, known[view.index]]
             ax.stackplot(
-                sizes, parts, labels=names, colors=colors, hatch=hatches, edgecolor=_INK,
+                sizes, parts, labels=names, colors=colors, hatch=hatches, edgecolor=INK,
                 linewidth=0,
             )  # fmt: skip
             ax.set(xlabel=view.label, ylabel="student's risk")
@@ -184,30 +163,30 @@ def _parts(f: Forecast, views: list[_View]) -> list[str]:
         parts, at = every[:, i, j], f"n = {f.n[i]:,} labels, N = {f.N[j]:,} pseudo-labels"
         for k, (name, color, hatch) in enumerate(_PARTS.values()):
             ax.barh(
-                0, parts[k], 1, parts[:k].sum(), color=color, hatch=hatch, edgecolor=_INK,
+                0, parts[k], 1, parts[:k].sum(), color=color, hatch=hatch, edgecolor=INK,
                 linewidth=0, label=f"{name}, {100 * parts[k] / parts.sum():.0f} %",
             )  # fmt: skip
         ax.set(xlabel="student's risk", yticks=[], xlim=(0, None))
     figure.legend(loc="outside lower center", ncols=columns)
-    return [_svg(figure, f"The student's expected risk by its parts, {at}.")]
+    return [svg(figure, f"The student's expected risk by its parts, {at}.")]
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def correlations(f: Forecast) -> str:
     """Canonical correlations and what chance makes of them."""
     figure, (ax,) = _figure()
     count = np.arange(1, len(f.canonical_correlations) + 1)
     ax.plot(count, f.canonical_correlations, ".", color=plots.COLORS["student"], markersize=4)
-    ax.axhline(f.chance_correlation, color=_INK, linewidth=0.8, linestyle="--")
+    ax.axhline(f.chance_correlation, color=INK, linewidth=0.8, linestyle="--")
     ax.set(xlabel="direction", ylabel="canonical correlation", ylim=(0, 1.02))
-    return _svg(
+    return svg(
         figure,
         "Canonical correlations of the two sets. Dashed: the largest one that unrelated Gaussian "
         "features would show on as many rows.",
     )
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def spectra(f: Forecast) -> str:
     """Spectra of the two sets."""
     figure, (ax,) = _figure()
@@ -218,10 +197,10 @@ def spectra(f: Forecast) -> str:
         ax.plot(features.d, share[features.d - 1], "o", color=color)
     ax.set(xlabel="direction", ylabel="share of the energy", yscale="log")
     ax.legend()
-    return _svg(figure, "Spectra of the features; a dot marks the last direction that is kept.")
+    return svg(figure, "Spectra of the features; a dot marks the last direction that is kept.")
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def ranking(best_first: pd.DataFrame, kind: str, measure: str) -> str:
     """What the students are ranked by, for their teachers, pools or ways of being taught."""
     table = best_first.dropna(subset="student").iloc[::-1]
@@ -233,10 +212,10 @@ def ranking(best_first: pd.DataFrame, kind: str, measure: str) -> str:
     names = [name if len(name) <= 24 else f"{name[:23]}…" for name in table[kind]]
     ax.set_yticks(range(len(table)), names, parse_math=False)
     ax.set_xlabel(f"student's {measure}")
-    return _svg(figure, f"The student's expected {measure} {_BY[kind]}, with 90 % bands.")
+    return svg(figure, f"The student's expected {measure} {_BY[kind]}, with 90 % bands.")
 
 
-@mpl.rc_context(_LOOK)
+@mpl.rc_context(LOOK)
 def study(s: Study) -> list[str]:
     """Heat maps of what each student gains on each teacher: in risk, and of classes in accuracy."""
     shown = [("", 100 / s.table["variance"].iloc[0], "risk, in per cent of the labels' variance")]
@@ -259,7 +238,7 @@ def _heat(s: Study, prefix: str, unit: float, what: str) -> str:
     most = float(np.nanmax(np.abs(gain.to_numpy()))) or 1.0
     sns.heatmap(
         gain, annot=told if max(rows, columns) <= 16 else None, fmt="", ax=ax, cmap="RdBu",
-        vmin=-most, vmax=most, annot_kws={"fontsize": 7}, linewidths=0.5, linecolor=_GRID,
+        vmin=-most, vmax=most, annot_kws={"fontsize": 7}, linewidths=0.5, linecolor=GRID,
         cbar=False, xticklabels=False, yticklabels=False,
     )  # fmt: skip
     ax.set(xlabel="student", ylabel="teacher")
@@ -268,7 +247,7 @@ def _heat(s: Study, prefix: str, unit: float, what: str) -> str:
         axis.set_ticks(np.arange(len(short)) + 0.5, short, parse_math=False)
     ax.tick_params(axis="x", rotation=90 if columns > 4 else 0)
     ax.tick_params(axis="y", rotation=0)
-    return _svg(
+    return svg(
         figure,
         f"What each student is expected to gain on its teacher in {what}: blue is better than the "
         "teacher, red worse. In brackets: the 90 % band holds zero.",
@@ -349,7 +328,7 @@ def _limit(ax: Axes, axis: str, f: Predicted, view: _View, row: Sequence[str]) -
     even = {"pgr": 0.0, "opr": 1.0}.get(row[0])
     if even is not None:
         line = ax.axhline if axis == "y" else ax.axvline
-        line(even, color=_INK, linewidth=0.8, linestyle=":")
+        line(even, color=INK, linewidth=0.8, linestyle=":")
         curves = np.append(curves, even)
     curves, kept = curves[np.isfinite(curves)], kept[np.isfinite(kept)]
     if row[0] == "pgr":
@@ -399,22 +378,3 @@ def _size_axis(ax: Axes, sizes: NDArray[np.int64]) -> None:
 
 def _of(check: pd.DataFrame, quantities: Iterable[str]) -> pd.DataFrame:
     return check[check["quantity"].isin(quantities)]
-
-
-def _svg(figure: Figure, caption: str) -> str:
-    """Figure as an element of the page, with its colours, its text as text, and ids of its own."""
-    file = StringIO()
-    with mpl.rc_context({"svg.hashsalt": caption}):
-        none = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(file, format="svg", transparent=True, metadata=none)
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
-    for size in ("width", "height"):  # the page sets them
-        svg = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r' id="([^"]+)"', lambda m: m[0] if f"#{m[1]}" in svg else "", svg)
-    for color, variable in _VARIABLES.items():
-        svg = svg.replace(color, variable)
-    label = escape(caption)
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-    return f"<figure>{svg}<figcaption>{label}</figcaption></figure>"

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_utils._validate import Array
+from w2s_utils.diagnosis.chosen import mean_ridges
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band, Found, chance_correlation
 from w2s_utils.diagnosis.rows import FeatureSet
-from w2s_utils.diagnosis.sample import MEASURED, Penalty, Signal, mean_ridges
+from w2s_utils.diagnosis.sample import MEASURED, Penalty, Signal
 from w2s_utils.geometry import Geometry
 from w2s_utils.measure.correlation import CorrelationDimension
 from w2s_utils.metrics import Estimate

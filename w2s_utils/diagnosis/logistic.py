@@ -14,7 +14,8 @@ from w2s_utils.diagnosis.scores import Law
 from w2s_utils.directions import Directions, Features
 from w2s_utils.theory.classes import Classes
 from w2s_utils.theory.fixed_point import Fit
-from w2s_utils.theory.logistic import Coefficients, Probes, Side, best_ridge, best_student_ridge
+from w2s_utils.theory.logistic import Coefficients, Probes, Side
+from w2s_utils.theory.logistic_ridges import best_ridge, best_student_ridge
 from w2s_utils.theory.ridge import Ridges
 
 SIDES: tuple[Side, Side] = "weak", "strong"

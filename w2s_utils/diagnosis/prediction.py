@@ -12,9 +12,10 @@ from scipy import stats
 
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.blocks import Block
+from w2s_utils.diagnosis.chosen import choose_ridges
 from w2s_utils.diagnosis.moments import FeatureSets, Moments
 from w2s_utils.diagnosis.rows import FeatureSet
-from w2s_utils.diagnosis.sample import MEASURED, Grid, Sample, Signal, choose_ridges
+from w2s_utils.diagnosis.sample import MEASURED, Grid, Sample, Signal
 from w2s_utils.measure.correlation import held_out
 from w2s_utils.metrics import MODELS, Estimate
 from w2s_utils.theory.exact import StudentTerms

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from w2s_utils._validate import Array
+from w2s_utils.diagnosis.chosen import mean_ridges
 from w2s_utils.diagnosis.prediction import Prediction
-from w2s_utils.diagnosis.sample import Grid, Sizes, mean_ridges
+from w2s_utils.diagnosis.sample import Grid, Sizes
 from w2s_utils.diagnosis.shifted_moments import ShiftedMoments
 from w2s_utils.measure.correlation import BLOCKS
 from w2s_utils.metrics import MODELS, Risks

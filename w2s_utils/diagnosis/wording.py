@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from textwrap import wrap
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2s_utils.diagnosis.forecast import Forecast
 from w2s_utils.diagnosis.predicted import Predicted
@@ -56,3 +57,16 @@ def bullets(sentences: Iterable[str]) -> list[str]:
         for sentence in sentences
         for line in wrap(sentence, WIDTH, initial_indent="  - ", subsequent_indent="    ")
     ]
+
+
+def ranged(sizes: NDArray[np.int64], which: NDArray[np.bool_]) -> str:
+    """Return sizes as text, a run of them by its ends."""
+    chosen = np.flatnonzero(which)
+    if len(chosen) > 2 and np.all(np.diff(chosen) == 1):
+        return f"n = {sizes[chosen[0]]:,} to {sizes[chosen[-1]]:,}"
+    return f"n = {listed(sizes[chosen])}"
+
+
+def listed(sizes: NDArray[np.int64]) -> str:
+    """Return sizes as text."""
+    return ", ".join(f"{size:,}" for size in sizes)

@@ -9,9 +9,10 @@ from pathlib import Path
 import yaml
 
 from w2s_utils._files import write_atomically
-from w2s_utils.claims import entries, name, verdict
+from w2s_utils.claims import name, verdict
 from w2s_utils.errors import UserError
 from w2s_utils.publish.execution import BuildError
+from w2s_utils.publish.ledger import entries
 from w2s_utils.publish.yaml import read_yaml
 
 HEADER = "# Verdicts of this profile. `w2s book --record-verdicts` writes this file.\n"

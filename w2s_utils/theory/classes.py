@@ -21,17 +21,10 @@ from scipy import optimize, special
 
 from w2s_utils._validate import Array
 from w2s_utils.directions import Directions
+from w2s_utils.theory.quadrature import NODES, WEIGHTS, between, density
 
-NODES = np.linspace(-8, 8, 97)
-WEIGHTS = np.exp(-(NODES**2) / 2) / np.exp(-(NODES**2) / 2).sum()  # exact for smooth functions
 _SAME = 0.01  # relative difference of variances that are meant to be equal
-_FAR = 9.0  # standard deviations
 _BLOCK = 4096  # nodes for each of which the latent is integrated over at once
-
-
-def density(x: Array) -> Array:
-    """Standard normal density."""
-    return np.asarray(np.exp(-(np.clip(x, -40, 40) ** 2) / 2) / np.sqrt(2 * np.pi))
 
 
 Rule = Callable[[Array, Array], tuple[Array, Array]]
@@ -296,30 +289,13 @@ def accuracy(labels: Labels, score: Score, threshold: float = 0.0, balanced: boo
     :math:`1-\arccos(r)/\pi` for a score of mean zero whose correlation with the target is r.
     """
     moved = Score(np.asarray(score.offset) - threshold, score.slope, score.spread)
-    at = _seen(labels, moved, _between)
+    at = _seen(labels, moved, between)
     right_1 = np.sum(at.weight * at.chance * (at.score > 0), axis=-1)
     right_0 = np.sum(at.weight * (1 - at.chance) * (at.score <= 0), axis=-1)
     if balanced:
         share = share_of_1(labels)
         return np.asarray((right_0 / (1 - share) + right_1 / share) / 2)
     return np.asarray(right_0 + right_1)
-
-
-def _between(*kinks: Array, per_unit: int = 10) -> tuple[Array, Array]:
-    """Rule for functions that are smooth, if steep, between places where they jump or bend.
-
-    Its nodes crowd at both ends of the parts. Zero is an end, as half of a density that has all of
-    16 units to itself would lie between two of them.
-    """
-    steps = np.linspace(-3.2, 3.2, round(6.4 * per_unit) + 1)
-    places = np.tanh(np.pi / 2 * np.sinh(steps))
-    shares = np.pi / 2 * np.cosh(steps) / np.cosh(np.pi / 2 * np.sinh(steps)) ** 2 / per_unit
-    ends = np.clip(np.sort(np.concatenate(np.broadcast_arrays(*kinks, 0.0), axis=-1)), -_FAR, _FAR)
-    outer = np.full_like(ends[..., :1], _FAR)
-    ends = np.concatenate([-outer, ends, outer], axis=-1)[..., None]
-    half = np.diff(ends, axis=-2) / 2
-    nodes = (ends[..., :-1, :] + half * (1 + places)).reshape(*ends.shape[:-2], -1)
-    return nodes, (half * shares).reshape(nodes.shape) * density(nodes)
 
 
 def share_of_1(labels: Labels) -> float:
@@ -343,7 +319,7 @@ def cross_entropy(labels: Labels, score: Score) -> Array:
     ndarray
         Of the score's shape.
     """
-    at = _seen(labels, score, _between)
+    at = _seen(labels, score, between)
     loss = np.logaddexp(0, -at.score) * at.chance + np.logaddexp(0, at.score) * (1 - at.chance)
     return np.asarray(np.sum(at.weight * loss, axis=-1))
 
@@ -362,7 +338,7 @@ def calibration_error(labels: Labels, score: Score) -> Array:
     ndarray
         Of the score's shape.
     """
-    at = _seen(labels, score, partial(_between, per_unit=80))  # there is a kink where it is zero
+    at = _seen(labels, score, partial(between, per_unit=80))  # there is a kink where it is zero
     if len(labels.components) == 1:
         error = np.abs(at.chance - special.expit(at.score))
         return np.asarray(np.sum(at.weight * error, axis=-1))
@@ -405,7 +381,7 @@ def separable_from(labels: Labels, seen_share: float = 1.0) -> float:
         raise ValueError(f"seen_share must be in [0, 1], got {seen_share}.")
     # What they see is a score of variance 1, with all that it says of the labels.
     hidden = max(1 - seen_share, 1e-12)
-    at_score = _seen(labels, Score(0.0, np.sqrt(1 - hidden), np.sqrt(hidden)), _between)
+    at_score = _seen(labels, Score(0.0, np.sqrt(1 - hidden), np.sqrt(hidden)), between)
     visible = [
         (at_score.weight * chance, y, at_score.score)
         for chance, y in ((at_score.chance, 1.0), (1 - at_score.chance, -1.0))

@@ -6,8 +6,9 @@ import numpy as np
 from scipy import special
 
 from w2s_utils._validate import Array
-from w2s_utils.theory.classes import NODES, WEIGHTS, Labels, Score, density, seen
+from w2s_utils.theory.classes import Labels, Score, seen
 from w2s_utils.theory.fixed_point import Lessons, Loss, Teach
+from w2s_utils.theory.quadrature import NODES, WEIGHTS, density
 
 _TINY = np.finfo(float).tiny
 _LEAST = np.sqrt(_TINY)

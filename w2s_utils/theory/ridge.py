@@ -300,7 +300,7 @@ def best_ridges(
     """
     n, N = np.broadcast_arrays(sample_size(n, "n", 0, "zero"), sample_size(N, "N", 0, "zero"))
     at = expect or (lambda function: function(directions))
-    of_w, of_s = _paths(directions)
+    of_w, of_s = tried_ridges(directions)
     paths = Ridges(of_w, of_s, of_s, of_s)
     if near is not None:
         paths = Ridges(*(ridge[..., None] * _ridge_path.NEAR for ridge in near))
@@ -324,56 +324,10 @@ def best_ridges(
     return Ridges(alpha_w, alpha_s, baseline, least("strong", n + N, paths.ceiling))
 
 
-def _paths(directions: Directions) -> list[Array]:
+def tried_ridges(directions: Directions) -> list[Array]:
     """Ridges that are tried for weak and for strong features."""
     sets = directions.weak, directions.strong
     return [np.asarray(_ridge_path.RIDGES * features.spectrum.sum()) for features in sets]
-
-
-class JointRidges(NamedTuple):
-    """Ridges of teacher and student that suit the student, and its risk."""
-
-    weak: float
-    student: float
-    risk: float
-
-
-def joint_ridges(
-    directions: Directions,
-    n: int,
-    N: int,
-    expect: Callable[[Callable[[Directions], Array]], Array] | None = None,
-) -> JointRidges:
-    """Ridges of teacher and student together that make the student's risk least.
-
-    A teacher at its own best ridge is not the best teacher: its bias stays with the student, its
-    variance is averaged out in part.
-
-    Parameters
-    ----------
-    directions, expect
-        As in `best_ridges`.
-    n, N : int
-        Labelled and pseudo-labelled samples.
-
-    Returns
-    -------
-    JointRidges
-        The risk in squared units of the target; ridges to a quarter of a decade.
-
-    Raises
-    ------
-    ValueError
-        If a sample size is out of range.
-    """
-    of_w, of_s = _paths(directions)
-
-    def risk(pair: Directions) -> Array:
-        return student_terms(pair, n, N, of_w[:, None], of_s, strict=False).total
-
-    risks = risk(directions) if expect is None else expect(risk)
-    i, j = np.unravel_index(np.nanargmin(risks), risks.shape)
-    return JointRidges(float(of_w[i]), float(of_s[j]), float(risks[i, j]))
 
 
 def tuned_risks(directions: Directions, n: ArrayLike, N: ArrayLike) -> Risks:

@@ -19,7 +19,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from w2s_utils.checks import Check
-from w2s_utils.claims import CLAIMS, Entry, entries, in_cells, name, overall, told
+from w2s_utils.claims import CLAIMS, in_cells, name, overall, told
+from w2s_utils.publish.ledger import Entry, entries
 
 from .chapters import cell_anchor
 
