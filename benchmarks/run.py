@@ -18,7 +18,8 @@ from importlib import metadata
 from pathlib import Path
 
 # Before NumPy is loaded: the comparison is on one core.
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+os.environ.update(ONE_THREAD)
 
 import numpy as np
 
@@ -45,6 +46,62 @@ ROWS, WEAK_COLUMNS, STRONG_COLUMNS, TEST_ROWS, PUBLISHED_TRIALS = 23_708, 512, 7
 PROBE_GRID = [(n, 10_000) for n in np.linspace(800, 2000, 20).astype(int).tolist()]
 PROBE_GRID += [(1600, N) for N in np.linspace(1000, 18_000, 20).astype(int).tolist()]
 PROBE_RIDGE, PROBE_TRIALS = 1e-6, 3
+
+# Speed of a diagnosis of files beside the bare products of their rows, (weak, strong)' (weak,
+# strong), by all cores; and of a million rows in parts.
+LARGE, WIDTH, SHARDS = 200_000, 1024, 5
+LARGE_DIAGNOSIS = """
+import sys, time
+import numpy as np
+from w2s_utils.diagnosis import diagnose
+from w2s_utils.io.files import open_features
+weak, strong = map(open_features, sys.argv[1:3])
+labels = np.random.default_rng(0).standard_normal(len(weak))
+began = time.perf_counter()
+found = diagnose(weak, strong, labels, ridge=0, as_given=True)
+seconds = time.perf_counter() - began
+with open("/proc/self/status") as status:
+    peak = next(line.split()[1] for line in status if line.startswith("VmHWM"))
+print(seconds, peak)
+"""
+BARE_PRODUCTS = """
+import sys, time
+import numpy as np
+weak, strong = (np.load(file, mmap_mode="r") for file in sys.argv[1:3])
+kind, step = np.dtype(sys.argv[3]), 8000
+total, seconds = np.zeros((2 * weak.shape[1],) * 2, kind), 0.0
+for start in range(0, len(weak), step):
+    Z = np.hstack([X[start : start + step].astype(kind) for X in (weak, strong)])
+    across = Z.T.copy()  # hides from NumPy that half of the product is enough
+    began = time.perf_counter()
+    total += across @ Z
+    seconds += time.perf_counter() - began
+print(seconds)
+"""
+
+# Rankings: rows, columns of all sets, and teachers.
+RANKED, RANKED_WIDTH, TEACHERS = 20_000, 768, 20
+RANKING = """
+import sys, time
+import numpy as np
+from w2s_utils.diagnosis import diagnose, rank_teachers
+rows, width, teachers = map(int, sys.argv[1:4])
+rng = np.random.default_rng(0)
+latent = rng.standard_normal((rows, 32), np.float32)
+def features():
+    mixed = latent @ rng.standard_normal((32, width), np.float32)
+    return mixed + rng.standard_normal((rows, width), np.float32)
+strong, labels = features(), latent[:, 0] + rng.standard_normal(rows)
+weak = {f"{k}": features() for k in range(teachers)}
+sizes = {"n": 2000, "N": 10_000}
+began = time.perf_counter()
+for k in range(0, teachers, 4):
+    diagnose(weak[f"{k}"], strong, labels, **sizes)
+alone = 4 * (time.perf_counter() - began)  # a quarter of them
+began = time.perf_counter()
+rank_teachers(weak, strong, labels, **sizes)
+print(alone, time.perf_counter() - began)
+"""
 
 # Memory of a diagnosis: rows, and the columns and retained directions of both feature sets.
 DIAGNOSED = 200_000
@@ -191,15 +248,49 @@ def diagnosis_megabytes(columns, directions):
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("weak.npy", "strong.npy")]
         for seed, file in enumerate(files):
-            rng = np.random.default_rng(seed)
-            written = np.lib.format.open_memmap(file, "w+", np.float16, (DIAGNOSED, columns))
-            for some in np.array_split(np.arange(DIAGNOSED), 20):
-                rows = slice(some[0], some[-1] + 1)
-                written[rows] = scale * rng.standard_normal((len(some), columns), np.float32)
-            del written
-        words = [sys.executable, "-c", DIAGNOSE, *files, energy, directions]
-        child = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True)
-        return float(child.stdout) / 1e3, sum(file.stat().st_size for file in files) / 1e6
+            write_features(file, DIAGNOSED, scale, seed)
+        (peak,) = in_child(DIAGNOSE, *files, energy, directions)
+        return peak / 1e3, sum(file.stat().st_size for file in files) / 1e6
+
+
+def write_features(file, rows, scale, seed):
+    """Write Gaussian columns of these scales in half precision."""
+    rng = np.random.default_rng(seed)
+    written = np.lib.format.open_memmap(file, "w+", np.float16, (rows, len(scale)))
+    for some in np.array_split(np.arange(rows), 20):
+        values = scale * rng.standard_normal((len(some), len(scale)), np.float32)
+        written[some[0] : some[-1] + 1] = values
+
+
+def in_child(code, *arguments):
+    """Numbers that a process of its own prints, with a BLAS thread for each core."""
+    environment = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
+    words = [sys.executable, "-c", code, *map(str, arguments)]
+    child = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+    return [float(word) for word in child.stdout.split()]
+
+
+def large_diagnoses():
+    """Least wall seconds and peak megabytes of large diagnoses, and of one's bare products."""
+    with tempfile.TemporaryDirectory() as folder:
+        scale = np.geomspace(1, 0.1, WIDTH, dtype=np.float32)
+        for name, first in (("weak", 0), ("strong", SHARDS)):
+            for part in range(SHARDS):
+                write_features(Path(folder, f"{name}-{part}.npy"), LARGE, scale, first + part)
+        one = [Path(folder, f"{name}-0.npy") for name in ("weak", "strong")]
+        every = [Path(folder, f"{name}-*.npy") for name in ("weak", "strong")]
+        rounds = [
+            [
+                in_child(LARGE_DIAGNOSIS, *one),
+                in_child(BARE_PRODUCTS, *one, "float64"),
+                in_child(BARE_PRODUCTS, *one, "float32"),
+            ]
+            for _ in range(2)
+        ]
+        seconds = np.min([[part[0] for part in each] for each in rounds], axis=0)
+        peak = max(each[0][1] for each in rounds) / 1e3
+        shards, shards_peak = in_child(LARGE_DIAGNOSIS, *every)
+        return *seconds, peak, shards, shards_peak / 1e3
 
 
 def measure():
@@ -231,15 +322,17 @@ def measure():
         for kind, settings in (("risk", EXCESS_RISK_PANELS), ("ratio", RATIO_PANELS))
         for d_sw, noise in settings
     }
+    small = peak_megabytes(lambda: ours(4000, 4000)(100))
+    large = peak_megabytes(lambda: ours(10**8, 10**8)(100))
     began = time.perf_counter()
     sweep = sweeps.run(panels, GRID, trials=40, seed=0, jobs=2)
     seconds = time.perf_counter() - began
     drawn = sum(len(risks.weak) for risks in sweep.risks.values())
-    small = peak_megabytes(lambda: ours(4000, 4000)(100))
-    large = peak_megabytes(lambda: ours(10**8, 10**8)(100))
 
     naive_probes, probes, difference = probe_speed()
     memory = {shape: diagnosis_megabytes(*shape) for shape in DIAGNOSES}
+    whole, in_double, in_single, peak, of_shards, shards_peak = large_diagnoses()
+    alone, ranked = in_child(RANKING, RANKED, RANKED_WIDTH, TEACHERS)
 
     def at_least(text, value, target):
         return {"what": text, "value": float(value), "target": target, "relation": "at least"}
@@ -262,6 +355,14 @@ def measure():
             "direct, teacher and student": 1e3 * naive_two_ms,
             "simulate_teacher_student": 1e3 * two_ms,
         },
+        "large_seconds": {
+            f"diagnosis of {LARGE:,} x {WIDTH:,}": whole,
+            "its bare products in double precision": in_double,
+            "in single precision": in_single,
+            f"diagnosis of {SHARDS * LARGE:,} x {WIDTH:,} in {SHARDS} parts": of_shards,
+            f"{TEACHERS} diagnoses of {RANKED:,} x {RANKED_WIDTH}": alone,
+            f"one ranking of the {TEACHERS} teachers": ranked,
+        },
         "diagnosis_megabytes": [[*shape, *found] for shape, found in memory.items()],
         "results": [
             at_least("four risks, n = N = 4000: times less CPU than direct", ratio, 20),
@@ -280,6 +381,12 @@ def measure():
             ),
             at_most("probes, largest relative difference of a test error", difference, 1e-6),
             at_most("diagnosis, most memory at any shape, MB", max(memory.values())[0], 1000),
+            at_most(
+                f"diagnosis of {SHARDS * LARGE:,} rows in parts over one of {LARGE:,}, memory",
+                shards_peak / peak,
+                1.1,
+            ),
+            at_most(f"ranking {TEACHERS} teachers: times as many diagnoses", ranked / alone, 1),
         ],
     }
 
@@ -307,6 +414,9 @@ def render(run):
     memory = "\n".join(
         f"| {columns:,} | {directions:,} | {number(files)} | {number(peak)} |"
         for columns, directions, peak, files in run["diagnosis_megabytes"]
+    )
+    large = "\n".join(
+        f"| {what} | {number(value)} |" for what, value in run["large_seconds"].items()
     )
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     return f"""# Speed
@@ -347,6 +457,13 @@ retains: {DIAGNOSED:,} rows in two float16 files, read in a process of its own.
 | columns of each | directions of each | both files, MB | peak memory, MB |
 | ---: | ---: | ---: | ---: |
 {memory}
+
+Large diagnoses use all cores. Beside them what any of them needs, $(W, S)^\\top(W, S)$, as one
+general matrix product:
+
+| two sets of half-precision files, or a ranking | wall, seconds |
+| --- | ---: |
+{large}
 
 The cost of a direct simulation grows with $n+N$, that of the samplers does not:
 {{py:func}}`~w2s_utils.simulation.simulate` draws triangular factors with a column for each

@@ -178,3 +178,13 @@ def test_the_page_on_python_shows_every_field():
         }
         missing = {field for field in public if not re.search(rf"\b\w+\.{field}\b", shown)}
         assert missing == set(), name
+
+
+@each_notebook
+def test_visible_code_fits_the_page_and_draws_nothing(path):
+    """Figures and the ledger are made in folded cells."""
+    for cell in cells(path, "code"):
+        if "hide-input" not in tags(cell):
+            source = "".join(cell["source"])
+            assert max(map(len, source.splitlines())) <= 80, cell["id"]
+            assert not re.search(r"plt\.(subplots|show)|claims\.record", source), cell["id"]

@@ -190,6 +190,8 @@ def read_grams(
     """
     single = len(chunks) > 1 and all(reader.in_single() for reader in readers)
     kind: type[np.floating] = np.float32 if single else np.float64
+    for reader in readers:
+        reader.take_notes(kind)
 
     def whitened(blocks: range) -> Iterator[tuple[int, Block]]:
         for rows in chunks:

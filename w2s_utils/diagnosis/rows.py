@@ -178,7 +178,6 @@ class Reader:
         self.means: Array = self.sums @ self.map / rows
         self.free = rows - d - standard
         self.cut = Cut(seen - d, *self._explained(cross, power))
-        self.leverage, self.residual = np.empty((2, len(self.cuts), rows))
         self.mark /= np.sqrt(np.mean(self.mark**2))
         self.chunks, self.bounded = chunks, labels.classes is not None
 
@@ -271,6 +270,10 @@ class Reader:
         self.single = self.origin.astype(np.float32), self.map.astype(np.float32)
         return True
 
+    def take_notes(self, kind: type[np.floating]) -> None:
+        """Make room for the rows' sizes and residuals, in the precision that they come in."""
+        self.leverage, self.residual = np.empty((2, len(self.cuts), self.shape[0]), kind)
+
     def along(self, X: Block) -> Block:
         """Put what was read into coordinates along the directions, in its own precision."""
         single = X.dtype == np.float32
@@ -302,7 +305,8 @@ class Reader:
         return found[0], found[-1]
 
     def _summary(self, i: int, moment: Array, cross: Array, label_mean: Array) -> FeatureSet:
-        leverage, residual, d = self.leverage[i], self.residual[i], len(moment)
+        leverage, residual = self.leverage[i].astype(float), self.residual[i].astype(float)
+        d = len(moment)
         mean, total = leverage.mean(), residual.sum()
         intercept = 0.0
         if not self.standard:

@@ -2,11 +2,11 @@
 
 from sphinx.application import Sphinx
 
-from . import chapters, colors, glossary, offline, report, roles
+from . import chapters, colors, glossary, live, offline, report, roles, traced
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register all parts."""
-    for part in (offline, colors, chapters, glossary, report, roles):
+    for part in (offline, colors, chapters, glossary, live, report, roles, traced):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

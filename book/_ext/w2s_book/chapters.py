@@ -1,4 +1,4 @@
-"""What every chapter gets that is a notebook: tools under its title, an anchor for each cell."""
+"""What every chapter gets that is a notebook: tools, an anchor for each cell, a boxed summary."""
 
 import json
 from html import escape
@@ -9,6 +9,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 RERUN_PAGE = "book/rerun"
+AFTER_SUMMARY = "The ledger of this chapter", "The checks of this chapter"
 
 
 def cell_anchor(cell: str) -> str:
@@ -53,7 +54,23 @@ def add_tools(app: Sphinx, document: nodes.document) -> None:
     title.parent.insert(title.parent.index(title) + 1, tools)
 
 
+def box_summary(app: Sphinx, document: nodes.document) -> None:
+    """Put what a chapter found into a box: its summary up to the ledger."""
+    for section in document.findall(nodes.section):
+        title, *content = section.children
+        if title.astext() != "Summary":
+            continue
+        box = nodes.container(classes=["found"])
+        for node in content:
+            if isinstance(node, nodes.container) or node.astext().startswith(AFTER_SUMMARY):
+                break
+            section.remove(node)
+            box += node
+        section.insert(1, box)
+
+
 def setup(app: Sphinx) -> None:
     """Register the hooks."""
+    app.connect("doctree-read", box_summary)
     app.connect("doctree-read", anchor_cells)
     app.connect("doctree-read", add_tools)
