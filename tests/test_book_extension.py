@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 INTRO = """# Introduction
 
 An excess risk outside of a chapter stays as it is.
+
+The chapter finds {glue:text}`../notebooks/04_chapter.ipynb::answer:.1f`.
 """
 NOTATION = """# Notation
 
@@ -36,6 +38,17 @@ CHAPTER = """# The excess risk
 The `excess risk`, and excess risks in words. An excess risk again, and a Risk alone.
 
 A {term}`PGR` that the author has linked, and a PGR that he has not.
+
+The answer is {glue:text}`answer:.1f`.
+
+```{live} angle
+```
+"""
+SUMMARY = """## Summary
+
+- Found.
+
+The ledger of this chapter:
 """
 HOSTILE = "`<img src=x onerror=alert(1)> | &lt;"
 STATEMENT = "<b>&lt;x&gt;</b>\n\n<script>alert(1)</script> [a](b) ::: {raw}"
@@ -95,6 +108,12 @@ def html(tmp_path_factory):
     cells = [
         new_markdown_cell(CHAPTER, id="text"),
         new_code_cell("n = ''", id="parameters", metadata={"tags": ["parameters"]}),
+        new_code_cell(
+            "from myst_nb import glue\nglue('answer', 42.0, display=False)",
+            id="computes",
+            metadata={"tags": ["hide-input"]},
+        ),
+        new_markdown_cell(SUMMARY, id="summary"),
         new_code_cell(LEDGER, id="ledger"),
     ]
     (root / "notebooks/profiles").mkdir(parents=True)
@@ -196,3 +215,40 @@ def test_markup_in_statements_and_parameters_is_shown_and_not_obeyed(html):
         assert "<img src=x" not in page
     row = [" ".join(STATEMENT.split()), "1 [0.9, 1.1]", "above 0.5", "holds", "–"]
     assert ["chapter 4", *row] in Cells(report).rows
+
+
+def test_numbers_lead_to_the_cell_that_computed_them(html):
+    link = '<a class="computed reference internal" href="{}" title="Computed by cell computes">'
+    number = '<span class="pasted-text">{}</span></a>'
+    chapter = (html / "notebooks/04_chapter.html").read_text()
+    assert link.format("#cell-computes") + number.format("42.0") in chapter
+    assert 'id="cell-computes"' in chapter
+    intro = (html / "book/intro.html").read_text()
+    place = "../notebooks/04_chapter.html#cell-computes"
+    assert link.format(place) + number.format("42.0") in intro
+
+
+def test_a_link_to_a_cell_opens_its_code(html, chromium):
+    page = chromium.new_page()
+    page.goto((html / "notebooks/04_chapter.html").as_uri())
+    code = page.locator("#cell-computes > details")
+    assert code.get_attribute("open") is None
+    page.locator("a.computed").click()
+    page.wait_for_function("document.querySelector('#cell-computes > details').open")
+    page.close()
+
+
+def test_a_summary_is_boxed_without_the_ledger(html):
+    chapter = (html / "notebooks/04_chapter.html").read_text()
+    box = re.search(r'<div class="found.*?</div>', chapter, re.S)[0]
+    assert "Found." in box
+    assert "The ledger of this chapter" not in box
+    assert "The ledger of this chapter" in chapter
+
+
+def test_a_live_figure_has_its_scripts(html):
+    chapter = (html / "notebooks/04_chapter.html").read_text()
+    assert '<figure class="live" data-live="angle">' in chapter
+    for file in ("engine.js", "live.js", "live.css", "unfold.js"):
+        assert f"_static/{file}" in chapter
+        assert (html / "_static" / file).exists()

@@ -92,6 +92,7 @@ def test_bootstrap_accepts_the_declared_pythons():
 # What is declared and not imported by name, and the file that uses it, with the word it uses.
 USED_OTHERWISE = {
     "axe-playwright-python": ("tests/conftest.py", "axe_playwright_python"),
+    "check-jsonschema": ("tests/test_sharing.py", "check_jsonschema"),
     "efficientnet_lite_pytorch": ("w2s_utils/features/efficientnet.py", "REQUIRED"),
     "ipykernel": ("w2s_utils/publish/kernel.py", "NATIVE_KERNEL_NAME"),
     "jupyter-book": ("w2s_utils/publish/build.py", "from jupyter_book.cli.main import main"),
