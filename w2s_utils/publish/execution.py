@@ -13,6 +13,8 @@ from w2s_utils.publish.kernel import running_kernel
 from w2s_utils.publish.notebook import check_parameters, with_ids
 
 ANSI_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+DRAWN_ID = re.compile(r"\bT_[0-9a-f]{5}(?=[_\W])")  # which pandas gives a styled table
+ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")  # of an object
 
 
 class BuildError(UserError):
@@ -92,16 +94,26 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path) -> floa
     except RuntimeError as error:  # the kernel died or did not start, or a cell ended it
         problem = str(error)
     else:
-        _drop_run_metadata(executed)
+        _drop_what_differs(executed)
         write_atomically(output, writes(executed) + "\n")  # type: ignore[no-untyped-call]
         return time.monotonic() - began
     raise BuildError(f"{notebook.name} failed, {place}: {problem}".replace("\n", "\n    "))
 
 
-def _drop_run_metadata(notebook: Any) -> None:
-    """Remove what differs from run to run: times, paths, random cell ids."""
+def _drop_what_differs(notebook: Any) -> None:
+    """Remove what differs from run to run: times, paths, random ids, addresses of objects."""
     for part in (notebook, *notebook.cells):
         for name in ("papermill", "execution"):
             part.metadata.pop(name, None)
         if "injected-parameters" in part.metadata.get("tags", []):
             part.id = "injected-parameters"
+    for cell in notebook.cells:
+        ids: dict[str, str] = {}
+
+        def named(drawn: re.Match[str], cell: Any = cell, ids: dict[str, str] = ids) -> str:
+            return ids.setdefault(drawn[0], f"T_{cell.id}-{len(ids)}")
+
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            for kind in [kind for kind in data if kind.startswith("text/")]:
+                data[kind] = ADDRESS.sub("", DRAWN_ID.sub(named, data[kind]))
