@@ -42,6 +42,7 @@ A {term}`PGR` that the author has linked, and a PGR that he has not.
 The answer is {glue:text}`answer:.1f`.
 
 ```{live} angle
+Move it:
 ```
 """
 SUMMARY = """## Summary

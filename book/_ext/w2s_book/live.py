@@ -6,21 +6,22 @@ from sphinx.util.docutils import SphinxDirective
 
 
 class Live(SphinxDirective):
-    """Place one of the figures of live.js."""
+    """Place one of the figures of live.js, under what it says; nothing of both is printed."""
 
     required_arguments = 1
+    has_content = True
 
     def run(self) -> list[nodes.Node]:
         """Leave room for it, with a sentence for readers without scripts."""
-        name = nodes.fully_normalize_name(self.arguments[0])
-        return [
-            nodes.raw(
-                "",
-                f'<figure class="live" data-live="{name}">'
-                "<p>This figure moves where scripts run.</p></figure>",
-                format="html",
-            )
-        ]
+        part = nodes.container(classes=["live-part"])
+        part += self.parse_content_to_nodes()
+        part += nodes.raw(
+            "",
+            f'<figure class="live" data-live="{self.arguments[0]}">'
+            "<p>This figure moves where scripts run.</p></figure>",
+            format="html",
+        )
+        return [part]
 
 
 def setup(app: Sphinx) -> None:

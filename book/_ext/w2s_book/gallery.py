@@ -1,0 +1,64 @@
+"""All figures on one page: the directive ``{gallery}``."""
+
+from collections.abc import Iterator
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+
+class Figures(nodes.General, nodes.Element):
+    """Stands where the figures will."""
+
+
+class Gallery(SphinxDirective):
+    """Show each figure of the book small, with its caption and a link to its place."""
+
+    def run(self) -> list[nodes.Node]:
+        """Leave room: other pages may not be read yet."""
+        return [Figures()]
+
+
+def show_figures(app: Sphinx, document: nodes.document, docname: str) -> None:
+    """Put copies of all figures in place."""
+    for place in [*document.findall(Figures)]:
+        grid = nodes.container(classes=["gallery"])
+        for page in _in_order(app, app.config.root_doc):
+            if page != docname:
+                grid += [entry for entry in _entries(app, page, docname)]
+        place.replace_self(grid)
+
+
+def _entries(app: Sphinx, page: str, gallery: str) -> Iterator[nodes.Element]:
+    numbers = app.env.toc_fignumbers.get(page, {}).get("figure", {})
+    for figure in app.env.get_doctree(page).findall(nodes.figure):
+        image, caption = (next(figure.findall(kind), None) for kind in (nodes.image, nodes.caption))
+        if image is None or caption is None or not figure["ids"]:
+            continue
+        anchor = figure["ids"][0]
+        number = ".".join(map(str, numbers.get(anchor, ())))
+        link = nodes.reference(
+            "",
+            "",
+            image.deepcopy(),
+            internal=True,
+            refuri=f"{app.builder.get_relative_uri(gallery, page)}#{anchor}",
+            classes=["gallery-image"],
+        )
+        entry = nodes.container(classes=["gallery-entry"])
+        text = f"Fig. {number}: {caption.astext()}" if number else caption.astext()
+        entry += [link, nodes.paragraph("", text)]
+        yield entry
+
+
+def _in_order(app: Sphinx, page: str) -> Iterator[str]:
+    yield page
+    for below in app.env.toctree_includes.get(page, []):
+        yield from _in_order(app, below)
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directive and the hook."""
+    app.add_node(Figures)
+    app.add_directive("gallery", Gallery)
+    app.connect("doctree-resolved", show_figures)

@@ -1,0 +1,24 @@
+// A figure opens large, by a tap or by Enter: on a phone its panels are too small to read.
+addEventListener("DOMContentLoaded", () => {
+  for (const image of document.querySelectorAll(".bd-article figure img, .bd-article div.cell_output img")) {
+    if (image.closest("a")) continue;
+    const open = () => {
+      const dialog = document.createElement("dialog");
+      dialog.className = "figure";
+      const close = document.createElement("button");
+      close.textContent = "Close";
+      close.addEventListener("click", () => dialog.close());
+      dialog.addEventListener("close", () => dialog.remove());
+      dialog.append(close, image.cloneNode());
+      document.body.append(dialog);
+      dialog.showModal();
+    };
+    const button = document.createElement("button");
+    button.className = "enlarge";
+    button.setAttribute("aria-label", "Enlarge the figure");
+    button.textContent = "⤢";
+    button.addEventListener("click", open);
+    image.addEventListener("click", open);
+    image.after(button);
+  }
+});
