@@ -43,7 +43,7 @@ def write_text(app: Sphinx, error: Exception | None) -> None:
         return
     root, folder = app.config.root_doc, Path(app.outdir)
     pages = [root, *(page for page in _in_order(app, root) if page != root)]
-    index, texts = [f"# {app.config.project}", ""], []
+    index, texts = [f"# {app.config.html_title}", ""], []
     for page in pages:
         soup = BeautifulSoup((folder / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
         article = soup.select_one("article.bd-article")
