@@ -1,6 +1,6 @@
 // The formulas of chapters 4 and 6 and their numbers in words, for the explorer and the live figures.
-// The tests compare them with Python.
-const w2s = (() => {
+// The tests compare them with Python. A page may name this file twice.
+var w2s = globalThis.w2s ?? (() => {
   "use strict";
 
   /** Risk of least squares on m labels, or null where it has no expectation. */

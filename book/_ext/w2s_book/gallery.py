@@ -1,6 +1,9 @@
 """All figures on one page: the directive ``{gallery}``."""
 
 from collections.abc import Iterator
+from html import escape
+from pathlib import PurePosixPath
+from posixpath import relpath
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -20,7 +23,9 @@ class Gallery(SphinxDirective):
 
 
 def show_figures(app: Sphinx, document: nodes.document, docname: str) -> None:
-    """Put copies of all figures in place."""
+    """Put all figures in place."""
+    if app.builder.format != "html":
+        return
     for place in [*document.findall(Figures)]:
         grid = nodes.container(classes=["gallery"])
         for page in _in_order(app, app.config.root_doc):
@@ -37,17 +42,14 @@ def _entries(app: Sphinx, page: str, gallery: str) -> Iterator[nodes.Element]:
             continue
         anchor = figure["ids"][0]
         number = ".".join(map(str, numbers.get(anchor, ())))
-        link = nodes.reference(
-            "",
-            "",
-            image.deepcopy(),
-            internal=True,
-            refuri=f"{app.builder.get_relative_uri(gallery, page)}#{anchor}",
-            classes=["gallery-image"],
-        )
+        _, file = app.env.images[image["uri"]]
+        source = relpath(f"_images/{file}", str(PurePosixPath(gallery).parent))
+        place = f"{app.builder.get_relative_uri(gallery, page)}#{anchor}"
+        shown = f'<img src="{source}" alt="{escape(image.get("alt", ""))}" loading="lazy">'
         entry = nodes.container(classes=["gallery-entry"])
         text = f"Fig. {number}: {caption.astext()}" if number else caption.astext()
-        entry += [link, nodes.paragraph("", text)]
+        entry += nodes.raw("", f'<a href="{place}">{shown}</a>', format="html")
+        entry += nodes.paragraph("", text)
         yield entry
 
 
