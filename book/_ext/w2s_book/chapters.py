@@ -74,4 +74,4 @@ def setup(app: Sphinx) -> None:
     app.connect("doctree-read", box_summary)
     app.connect("doctree-read", anchor_cells)
     app.connect("doctree-read", add_tools)
-    app.add_js_file("enlarge.js")
+    app.add_js_file("figures.js")

@@ -9,6 +9,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+
 
 class Figures(nodes.General, nodes.Element):
     """Stands where the figures will."""
@@ -45,7 +47,8 @@ def _entries(app: Sphinx, page: str, gallery: str) -> Iterator[nodes.Element]:
         _, file = app.env.images[image["uri"]]
         source = relpath(f"_images/{file}", str(PurePosixPath(gallery).parent))
         place = f"{app.builder.get_relative_uri(gallery, page)}#{anchor}"
-        shown = f'<img src="{source}" alt="{escape(image.get("alt", ""))}" loading="lazy">'
+        alt = escape(image.get("alt", ""))
+        shown = f'<img src="{NOTHING}" data-later="{source}" alt="{alt}">'
         entry = nodes.container(classes=["gallery-entry"])
         text = f"Fig. {number}: {caption.astext()}" if number else caption.astext()
         entry += nodes.raw("", f'<a href="{place}">{shown}</a>', format="html")

@@ -1,4 +1,5 @@
-// A figure opens large, by a tap or by Enter: on a phone its panels are too small to read.
+// A figure opens large, by a tap or by Enter: on a phone its panels are too small to read. Those of
+// the page of all figures are loaded when they come into view.
 addEventListener("DOMContentLoaded", () => {
   for (const image of document.querySelectorAll(".bd-article figure img, .bd-article div.cell_output img")) {
     if (image.closest("a")) continue;
@@ -21,4 +22,12 @@ addEventListener("DOMContentLoaded", () => {
     image.addEventListener("click", open);
     image.after(button);
   }
+  const arriving = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      target.src = target.dataset.later;
+      arriving.unobserve(target);
+    }
+  }, { rootMargin: "300px" });
+  document.querySelectorAll("img[data-later]").forEach((image) => arriving.observe(image));
 });
