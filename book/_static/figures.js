@@ -5,7 +5,7 @@ addEventListener("DOMContentLoaded", () => {
     if (image.closest("a")) continue;
     const open = () => {
       const dialog = document.createElement("dialog");
-      dialog.className = "figure";
+      dialog.className = `figure ${image.closest("figure")?.id ?? ""}`;
       const close = document.createElement("button");
       close.textContent = "Close";
       close.addEventListener("click", () => dialog.close());

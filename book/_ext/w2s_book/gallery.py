@@ -49,7 +49,7 @@ def _entries(app: Sphinx, page: str, gallery: str) -> Iterator[nodes.Element]:
         place = f"{app.builder.get_relative_uri(gallery, page)}#{anchor}"
         alt = escape(image.get("alt", ""))
         shown = f'<img src="{NOTHING}" data-later="{source}" alt="{alt}">'
-        entry = nodes.container(classes=["gallery-entry"])
+        entry = nodes.container(classes=["gallery-entry", anchor])
         text = f"Fig. {number}: {caption.astext()}" if number else caption.astext()
         entry += nodes.raw("", f'<a href="{place}">{shown}</a>', format="html")
         entry += nodes.paragraph("", text)
