@@ -188,3 +188,9 @@ def test_visible_code_fits_the_page_and_draws_nothing(path):
             source = "".join(cell["source"])
             assert max(map(len, source.splitlines())) <= 80, cell["id"]
             assert not re.search(r"plt\.(subplots|show)|claims\.record", source), cell["id"]
+
+
+@each_notebook
+def test_a_chapter_says_what_one_knows_after_it(path):
+    first = "".join(cells(path, "markdown")[0]["source"])
+    assert re.search(r"After this chapter you know(\*\*)? ", first)
