@@ -141,3 +141,15 @@ def book(chromium, built):
     """Serve the book, where there is a browser to open it."""
     with served(built) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A client of two Dask workers on this machine."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local,
+        Client(local) as client,
+    ):
+        yield client

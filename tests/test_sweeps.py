@@ -155,17 +155,6 @@ def test_a_block_under_the_name_of_another_is_drawn_anew(reference, tmp_path):
     assert other.read_bytes() == intact
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local,
-        Client(local) as client,
-    ):
-        yield client
-
-
 def test_a_dask_cluster_gives_the_same_bits(reference, cluster):
     assert_identical(reference, sweeps.run(**GRID, cluster=cluster))
     assert_identical(reference, sweeps.run(**GRID, cluster=cluster.scheduler.address))

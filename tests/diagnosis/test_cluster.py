@@ -6,7 +6,6 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
 
 from tests.diagnosis.test_study import SIZES, models
 from w2s_utils import _workers
@@ -17,15 +16,6 @@ from w2s_utils.io.files import open_features
 from w2s_utils.io.shards import Picked, Shards
 
 MODULE = import_module("w2s_utils.diagnosis.study")
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local,
-        Client(local) as client,
-    ):
-        yield client
 
 
 def many(teachers=6):

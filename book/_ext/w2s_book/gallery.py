@@ -9,6 +9,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from .pages import in_order
+
 NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 
 
@@ -30,7 +32,7 @@ def show_figures(app: Sphinx, document: nodes.document, docname: str) -> None:
         return
     for place in [*document.findall(Figures)]:
         grid = nodes.container(classes=["gallery"])
-        for page in _in_order(app, app.config.root_doc):
+        for page in in_order(app):
             if page != docname:
                 grid += [entry for entry in _entries(app, page, docname)]
         place.replace_self(grid)
@@ -54,12 +56,6 @@ def _entries(app: Sphinx, page: str, gallery: str) -> Iterator[nodes.Element]:
         entry += nodes.raw("", f'<a href="{place}">{shown}</a>', format="html")
         entry += nodes.paragraph("", text)
         yield entry
-
-
-def _in_order(app: Sphinx, page: str) -> Iterator[str]:
-    yield page
-    for below in app.env.toctree_includes.get(page, []):
-        yield from _in_order(app, below)
 
 
 def setup(app: Sphinx) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from bs4 import BeautifulSoup, NavigableString, Tag
 from sphinx.application import Sphinx
 
+from .pages import in_order
+
 LEFT_OUT = ".headerlink, .chapter-tools, details, style, script, button, .live"
 BLOCKS = {"p", "li", "dt", "dd", "pre", "table", "figcaption", "h1", "h2", "h3", "h4", "img"}
 
@@ -41,8 +43,8 @@ def write_text(app: Sphinx, error: Exception | None) -> None:
     """Write both files in the order of the table of contents."""
     if error is not None or app.builder.format != "html":
         return
-    root, folder = app.config.root_doc, Path(app.outdir)
-    pages = [root, *(page for page in _in_order(app, root) if page != root)]
+    folder = Path(app.outdir)
+    pages = [*in_order(app)]
     index, texts = [f"# {app.config.html_title}", ""], []
     for page in pages:
         soup = BeautifulSoup((folder / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
@@ -56,12 +58,6 @@ def write_text(app: Sphinx, error: Exception | None) -> None:
     index += ["", "The whole text: [llms-full.txt](llms-full.txt)"]
     (folder / "llms.txt").write_text("\n".join(index) + "\n", encoding="utf-8")
     (folder / "llms-full.txt").write_text("\n\n\n".join(texts) + "\n", encoding="utf-8")
-
-
-def _in_order(app: Sphinx, page: str) -> Iterator[str]:
-    for below in app.env.toctree_includes.get(page, []):
-        yield below
-        yield from _in_order(app, below)
 
 
 def setup(app: Sphinx) -> None:
