@@ -49,6 +49,14 @@ def test_links_stay_inside_the_document_and_files_are_found(book):
     assert "menu" not in html
 
 
+def test_what_is_for_screens_alone_is_left_out(book):
+    page = PAGE.format(title="Moves", up="../", body='<div class="screen-only">slider</div>')
+    (book / "book/explorer.html").write_text(page)
+    html = one_page(book, [*PAGES, "book/explorer"])
+    assert "slider" not in html
+    assert html == one_page(book, PAGES)
+
+
 @pytest.mark.skipif(
     not (shutil.which("chromium") or os.environ.get("CI")), reason="Chromium is not installed."
 )

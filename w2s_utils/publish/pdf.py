@@ -74,18 +74,21 @@ def print_book(book: Path, pages: Sequence[str], target: Path) -> None:
 
 
 def one_page(book: Path, pages: Sequence[str]) -> str:
-    """Join pages of a built book into one HTML document whose links stay within it."""
+    """Join pages of a built book into one HTML document whose links stay within it.
+
+    Pages with an element of the class `screen-only` are left out.
+    """
     from bs4 import BeautifulSoup
 
+    texts = {name: (book / f"{name}.html").read_text(encoding="utf-8") for name in pages}
+    pages = [name for name in pages if "screen-only" not in texts[name]]
     document: Any = BeautifulSoup(
         "<!doctype html><html lang='en' data-theme='light'><head><meta charset='utf-8'>"
         "<title></title></head><body><h1 class='cover'></h1></body></html>",
         "html.parser",
     )
     for number, name in enumerate(pages):
-        soup: Any = BeautifulSoup(
-            (book / f"{name}.html").read_text(encoding="utf-8"), "html.parser"
-        )
+        soup: Any = BeautifulSoup(texts[name], "html.parser")
         folder = PurePosixPath(name).parent
         if number == 0:
             title = soup.title.string.rpartition(" — ")[2].strip()

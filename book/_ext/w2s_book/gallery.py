@@ -31,7 +31,7 @@ def show_figures(app: Sphinx, document: nodes.document, docname: str) -> None:
     if app.builder.format != "html":
         return
     for place in [*document.findall(Figures)]:
-        grid = nodes.container(classes=["gallery"])
+        grid = nodes.container(classes=["gallery", "screen-only"])
         for page in in_order(app):
             if page != docname:
                 grid += [entry for entry in _entries(app, page, docname)]
