@@ -69,10 +69,11 @@
       y: { label: "share kept", range: () => [0, 1] },
       curves: (s) => {
         const spectrum = Array.from({ length: 100 }, (_, i) => (i + 1) ** -s.decay);
-        const { factors } = shrinkage(spectrum, s.m, s.alpha);
+        const { kappa } = shrinkage(spectrum, s.m, s.alpha);
+        const kept_of = (x) => 1 / (1 + kappa * x ** s.decay);
         return [
-          { look: "student", name: "of the target", at: (x) => factors[Math.round(x) - 1] },
-          { look: "weak", name: "of noise: its square", at: (x) => factors[Math.round(x) - 1] ** 2 },
+          { look: "student", name: "of the target", at: kept_of },
+          { look: "weak", name: "of noise: its square", at: (x) => kept_of(x) ** 2 },
         ];
       },
       says: (s) => {

@@ -141,7 +141,7 @@ def rank_teachers(
         how |= {"labels": labels, "replicates": replicates, "loss": loss, "group": group}
         pairs = [(name, "") for name in teachers]
         every = diagnosed(pairs, teachers, {"": strong}, how, cluster)
-        return _ranked("teacher", ((name, d) for (name, _), d in every), measure)
+        return _ranked("teacher", teachers, ((name, d) for (name, _), d in every), measure)
     if by == "accuracy" or loss != "squared":
         raise ValueError("Only inputs of one kind have an accuracy or a cross-entropy.")
     if replicates is not None or group is not None or cluster is not None:
@@ -152,7 +152,7 @@ def rank_teachers(
         more = {role: _of_teacher(name, given) for role, given in sets.items()}
         return diagnose_shift(teachers[name], strong, labels, groups=groups, **more, **how)
 
-    return _ranked("teacher", _each(teachers, shifted))
+    return _ranked("teacher", teachers, _each(teachers, shifted))
 
 
 def rank_pools(
@@ -204,7 +204,7 @@ def rank_pools(
             as_given=as_given,
         )  # fmt: skip
 
-    return _ranked("pool", _each(pools, of_pool))
+    return _ranked("pool", pools, _each(pools, of_pool))
 
 
 def _each(
@@ -243,6 +243,7 @@ def _judged(d: Diagnosis | ShiftDiagnosis, by: str) -> Predicted:
 
 def _ranked(
     kind: Literal["teacher", "pool"],
+    names: Iterable[str],
     diagnoses: Iterable[tuple[str, Diagnosis | ShiftDiagnosis | str]],
     by: Literal["risk", "accuracy", "cross-entropy"] = "risk",
 ) -> Ranking:
@@ -262,7 +263,7 @@ def _ranked(
                 f"{kind.capitalize()} {name} has no prediction at n = {n}, N = {N}: too near an "
                 "interpolation threshold."
             )
-    order = sorted(found, key=lambda name: float(judged[name].risk["student"].value[0, 0]))
+    order = sorted(names, key=lambda name: float(judged[name].risk["student"].value[0, 0]))
     rows: list[dict[str, Any]] = []
     ties: list[tuple[str, str]] = []
     for name, following in zip_longest(order, order[1:]):
