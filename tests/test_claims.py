@@ -7,7 +7,6 @@ from w2s_utils.checks import Check
 from w2s_utils.claims import (
     CLAIMS,
     LEDGER_KEY,
-    Entry,
     Finding,
     NotTested,
     name,
@@ -17,7 +16,7 @@ from w2s_utils.claims import (
     verdict,
 )
 from w2s_utils.metrics import Estimate, Interval, mean
-from w2s_utils.publish.ledger import entries
+from w2s_utils.publish.ledger import Entry, entries
 from w2s_utils.thresholds import simultaneous_z
 
 REAL = on("real")

@@ -295,6 +295,8 @@ def test_colours_are_those_of_the_book():
 
 
 def test_without_javascript_the_page_names_the_function():
-    sentence = re.search(r'id="w2s-explorer"><p>(.*?)</p>', (ROOT / "book/explorer.md").read_text())
+    sentence = re.search(
+        r'id="w2s-explorer"[^>]*><p>(.*?)</p>', (ROOT / "book/explorer.md").read_text()
+    )
     assert "needs JavaScript" in sentence[1]
     assert "w2s_utils.theory.exact.expected_risks" in sentence[1]

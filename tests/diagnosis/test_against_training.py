@@ -128,7 +128,7 @@ POINT = Grid(np.array([100]), np.array([800]), "tuned", intercept=True)
 
 def errors(M, seed, noise):
     moments = read_moments(*rows_for(M, seed, noise), None, 1.0, standard=True)
-    return moments, predict(moments, [Case(moments.every, POINT)], None)[0].prediction
+    return moments, predict(moments, [Case(moments.every, POINT, POINT)], None)[0].prediction
 
 
 def rows_for(M, seed, noise):

@@ -39,7 +39,7 @@ def drawn(monkeypatch):
         found[caption] = figure
         return svg(figure, caption)
 
-    monkeypatch.setattr(figures, "_svg", keep)
+    monkeypatch.setattr(figures, "svg", keep)
     return found
 
 
