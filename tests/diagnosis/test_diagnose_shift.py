@@ -287,9 +287,7 @@ def test_teachers_are_ranked_on_the_inputs_that_count(three):
     others["test"] = {"few": test[0]}, *test[1:]
     with pytest.raises(ValueError, match="Teacher all: its weak features are missing, there are"):
         rank_teachers(of_teachers(labelled[0]), *labelled[1:], n=100, N=500, **others)
-    with pytest.raises(
-        ValueError, match="replicates, group and cluster are for inputs of one"
-    ):
+    with pytest.raises(ValueError, match="replicates, group and cluster are for inputs of one"):
         rank_teachers(of_teachers(labelled[0]), *labelled[1:], n=100, N=500,
                       replicates=labelled[2], groups=["g"] * 700)  # fmt: skip
 
