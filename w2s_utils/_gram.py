@@ -10,8 +10,6 @@ from scipy.linalg import lapack
 
 from w2s_utils._validate import Array, real_array
 
-Rows = NDArray[np.intp]
-
 MAX_CONDITION = 1e10
 MIN_COLUMN_SHARE = 1e-8  # of the longest column's length
 MAX_GRAM_CONDITION = 1e8  # of normal equations that are solved; beyond, the data are factorized

@@ -27,7 +27,7 @@ class _Task:
 
     student: str
     strong: Reader
-    teachers: Mapping[str, Reader]
+    teachers: Mapping[str, Rows]
     how: Mapping[str, Any]
 
     def diagnose(self) -> list[tuple[Pair, Diagnosis | str]]:
@@ -73,7 +73,9 @@ def diagnosed(
             while some := [*islice(names, TOGETHER if cluster else 1)]:
                 yield _Task(student, strong, {name: weak[name] for name in some}, how)
 
-    weak = {name: Reader("weak", X) for name, X in teachers.items()}
+    weak = teachers
+    if len(students) > 1:  # what is found of a teacher is needed again
+        weak = {name: Reader("weak", X) for name, X in teachers.items()}
     if cluster is None:
         found: Iterable[list[tuple[Pair, Diagnosis | str]]] = map(_Task.diagnose, tasks())
     else:
