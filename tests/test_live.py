@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from w2s_utils.pair import GaussianPair
-from w2s_utils.theory import exact, ridge
+from w2s_utils.pair import GaussianPair, ShiftedPair
+from w2s_utils.theory import accuracy, chain, exact, ridge, shift
+from w2s_utils.theory.classes import Score, Sign
+from w2s_utils.theory.classes import accuracy as right_signs
 
 STATIC = Path(exact.__file__).parents[2] / "book/_static"
-FIGURES = ("angle", "recovery", "risks", "ridge")
+FIGURES = ("angle", "recovery", "labels", "risks", "ridge", "shift", "scale", "chain")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,61 @@ def test_the_papers_pair_is_that_of_python(page):
         expected = exact.expected_risks(GaussianPair.paper(d_sw, 1e-2), 500, 3000)
         for model in ("weak", "student", "baseline", "ceiling"):
             assert said["risks"][model] == pytest.approx(float(expected[model]), rel=1e-9)
+
+
+def test_a_correlated_pool_keeps_what_the_theory_keeps_at_200_random_settings(page):
+    """The other directions of the strong model see nothing of the teacher."""
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        angle, r, d_s = rng.uniform(0, 90), rng.uniform(-0.99, 0.99), int(rng.integers(1, 20))
+        N = d_s + 2 + int(10 ** rng.uniform(0, 5))
+        said = page.evaluate("a => w2s.kept(...a)", [angle, d_s, N, r])
+        pool, weak, strong = np.eye(d_s + 1), np.zeros((d_s + 1, 1)), np.eye(d_s + 1)[:, :d_s]
+        pool[0, -1] = pool[-1, 0] = r
+        weak[0], weak[-1] = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        pair = ShiftedPair(
+            weak_map=weak,
+            strong_map=strong,
+            target=np.zeros(d_s + 1),
+            noise_variance=1.0,
+            labelled=np.eye(d_s + 1),
+            unlabelled=pool,
+            test=pool,
+        )
+        kept = float(shift.student_terms(pair, 5, N).variance) * 3
+        assert said["inherited"] + said["reduced"] == pytest.approx(kept, rel=1e-9)
+
+
+def test_signs_and_squares_are_those_of_the_theory_at_200_random_settings(page):
+    rng = np.random.default_rng(3)
+    labels, linear = Sign(power=1.0), np.sqrt(2 / np.pi)
+    for _ in range(200):
+        r, scale = rng.uniform(0, 0.999), rng.uniform(0.01, 3)
+        said = page.evaluate("a => w2s.signs(...a)", [r, scale])
+        score = Score(0.0, linear * scale * r, linear * scale * np.sqrt(1 - r**2))
+        risk = float(accuracy.excess_risk(labels, score)) / linear**2
+        np.testing.assert_allclose(said["risk"], risk, rtol=1e-9)
+        np.testing.assert_allclose(1 - said["wrong"], float(right_signs(labels, score)), rtol=1e-9)
+
+
+def test_chains_are_those_of_python_at_200_random_settings(page):
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        d, models = int(rng.integers(1, 15)), int(rng.integers(2, 5))
+        angles, at = rng.uniform(0, 90, models), rng.uniform(0, 90)
+        sizes = (d + 2 + 10 ** rng.uniform(0, 4, models)).astype(int)
+        noise = 10 ** rng.uniform(-3, 1)
+        asked = {"d": d, "angles": angles.tolist(), "target": at, "sizes": sizes.tolist()}
+        said = page.evaluate("s => w2s.chain(s)", asked | {"noise_variance": noise})
+
+        def turned(angle, d=d):
+            return np.vstack(
+                [np.cos(np.radians(angle)) * np.eye(d), np.sin(np.radians(angle)) * np.eye(d)]
+            )
+
+        target = turned(at).sum(axis=1) / np.sqrt(d)
+        expected = chain.expected_risks([turned(a) for a in angles], target, noise, sizes.tolist())
+        np.testing.assert_allclose(said, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -11,6 +11,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from IPython.core.formatters import BaseFormatter
+from IPython.core.getipython import get_ipython
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike, NDArray
 
+from w2s_utils.figure_data import as_csv
 from w2s_utils.metrics import MODELS, Estimate, Risks, opr, pgr
 
 # Okabe and Ito's colours, those of models with a contrast of at least 3:1 on the page.
@@ -62,6 +65,11 @@ def use_style() -> None:
         }
     )
     set_matplotlib_formats("svg", metadata={"Date": None})
+    shell = get_ipython()
+    if shell and shell.display_formatter:  # a notebook keeps the numbers of a figure beside its picture
+        table = BaseFormatter(parent=shell, format_type="text/csv", print_method="_repr_csv_")
+        table.for_type(Figure, as_csv)
+        shell.display_formatter.formatters["text/csv"] = table
 
 
 def css(colors: Mapping[str, str]) -> str:

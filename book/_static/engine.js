@@ -1,4 +1,4 @@
-// The formulas of chapters 4 and 6 and their numbers in words, for the explorer and the live figures.
+// Formulas of chapters 4, 6, 14, 16 and 18 and numbers in words, for the explorer and the live figures.
 // The tests compare them with Python. A page may name this file twice.
 var w2s = globalThis.w2s ?? (() => {
   "use strict";
@@ -51,10 +51,37 @@ var w2s = globalThis.w2s ?? (() => {
     return { d_w: 200, d_s: 100, d_sw, n: 400, N: 4000, noise_variance: 0.01, rho_w, rho_s, both };
   }
 
-  /** Share of a teacher's variance along one direction at this angle (degrees) to the student. */
-  function kept(angle, d_s, N) {
-    const shared = Math.cos((angle * Math.PI) / 180) ** 2;
-    return { inherited: shared, reduced: ((1 - shared) * d_s) / (N - d_s - 1) };
+  const radians = (degrees) => (degrees * Math.PI) / 180;
+
+  /**
+   * Share of a teacher's variance along one direction at this angle (degrees) to the student,
+   * in a pool that correlates the student's direction and the one at right angles to it.
+   */
+  function kept(angle, d_s, N, correlation = 0) {
+    const [along, across] = [Math.cos(radians(angle)), Math.sin(radians(angle))];
+    const unseen = across ** 2 * (1 - correlation ** 2);
+    return { inherited: (along + correlation * across) ** 2, reduced: (unseen * d_s) / (N - d_s - 1) };
+  }
+
+  /** Squared error and rate of wrong signs of scale (r t + √(1 − r²) ζ) for a target t of variance one. */
+  const signs = (r, scale) => ({ risk: 1 - 2 * scale * r + scale ** 2, wrong: Math.acos(r) / Math.PI });
+
+  /**
+   * Risks along a chain whose models have one direction in each of d planes, at these angles (degrees).
+   * The target is at an angle too, and of length one in all.
+   */
+  function chain({ d, angles, target, sizes, noise_variance }) {
+    const turn = (i) => Math.cos(radians(angles[i] - (i ? angles[i - 1] : target)));
+    let mean = turn(0);
+    let variance = ((noise_variance + 1 - mean ** 2) * d) / (sizes[0] - d - 1);
+    return angles.map((angle, i) => {
+      if (i) {
+        const unseen = (1 - turn(i) ** 2) * (mean ** 2 + variance);
+        variance = turn(i) ** 2 * variance + (unseen * d) / (sizes[i] - d - 1);
+        mean *= turn(i);
+      }
+      return 1 - 2 * mean * Math.cos(radians(angle - target)) + mean ** 2 + variance;
+    });
   }
 
   /** Effective ridge of a fit to m samples, what it keeps of each direction, and soft dimensions. */
@@ -97,5 +124,5 @@ var w2s = globalThis.w2s ?? (() => {
     return powers.length > 2 ? powers : inside([1, 2, 5]);
   }
 
-  return { compare, evaluate, kept, number, paper, powerOfTen, shrinkage, ticks };
+  return { chain, compare, evaluate, kept, number, paper, powerOfTen, shrinkage, signs, ticks };
 })();

@@ -1,7 +1,7 @@
 // Live figures: a few sliders, one plot and one sentence, with the formulas of engine.js.
 (() => {
   "use strict";
-  const { evaluate, kept, number, paper, powerOfTen, shrinkage, ticks } = w2s;
+  const { chain, evaluate, kept, number, paper, powerOfTen, shrinkage, signs, ticks } = w2s;
   const percent = (x) => `${number(100 * x)} %`;
   const steps = (low, high, count, log) => Array.from({ length: count + 1 }, (_, i) =>
     log ? low * (high / low) ** (i / count) : low + ((high - low) * i) / count);
@@ -19,6 +19,33 @@
     at: (x) => evaluate({ ...s, [axis]: x }).risks[model],
   }));
 
+  const SIZES = {
+    N: ["pseudo-labels N", 110, 1000000, 4000, true],
+    n: ["labels n", 210, 100000, 400, true],
+  };
+  /** Risks of teacher, middle model if there is one, and student; steps share the pseudo-labels. */
+  const through = (s, ...middle) => chain({
+    d: 20, noise_variance: 1, target: s.target, angles: [0, ...middle, s.student],
+    sizes: [s.n, ...(middle.length ? [300, 300] : [600])],
+  });
+  /** The two ratios of the paper's pair along one of the sizes. */
+  const ratios = (axis, of) => ({
+    caption: `PGR and OPR of the paper’s pair against ${of}: the two ratios of expected risks.`,
+    sliders: { [axis]: SIZES[axis], ...SIZES, d_sw: ["shared dimensions d_sw", 1, 99, 10], noise_variance: ["label noise σ²", 0.0001, 1, 0.01, true, false] },
+    x: { key: axis, label: SIZES[axis][0], log: true },
+    y: { label: "ratio", range: (values) => [Math.max(Math.min(0, ...values), -1), Math.min(Math.max(1.2, ...values), 20)] },
+    curves: (s) => [
+      { look: "student", name: "PGR", at: (x) => evaluate({ ...paper(s.d_sw), ...s, [axis]: x }).pgr },
+      { look: "baseline", name: "OPR", at: (x) => evaluate({ ...paper(s.d_sw), ...s, [axis]: x }).opr },
+    ],
+    says: (s) => {
+      const e = evaluate({ ...paper(s.d_sw), ...s });
+      if (e.pgr === null || e.opr === null) return "One of the ratios is not defined here.";
+      const beats = (yes, whom) => `${yes ? "beats" : "does not beat"} ${whom}`;
+      return `PGR ${number(e.pgr)}, OPR ${number(e.opr)}: the student ${beats(e.pgr > 0, "its teacher")}, ${beats(e.opr > 1, "the strong baseline")} and ${beats(e.pgr > 1, "the strong ceiling")}.`;
+    },
+  });
+
   // Each: sliders (the first may be the horizontal axis), the curves of a setting, and what it says.
   const FIGURES = {
     angle: {
@@ -35,25 +62,11 @@
         return `The student keeps ${percent(k.inherited + k.reduced)}: ${percent(k.inherited)} inherited, and ${percent(k.reduced)} that pseudo-labels have not averaged out.`;
       },
     },
-    recovery: {
-      caption: "PGR and OPR of the paper’s pair against pseudo-labels: the two ratios of expected risks.",
-      sliders: { N: ["pseudo-labels N", 110, 1000000, 4000, true], n: ["labels n", 210, 100000, 400, true], d_sw: ["shared dimensions d_sw", 1, 99, 10], noise_variance: ["label noise σ²", 0.0001, 1, 0.01, true, false] },
-      x: { key: "N", label: "pseudo-labels N", log: true },
-      y: { label: "ratio", range: (values) => [Math.max(Math.min(0, ...values), -1), Math.min(Math.max(1.2, ...values), 20)] },
-      curves: (s) => [
-        { look: "student", name: "PGR", at: (x) => evaluate({ ...paper(s.d_sw), ...s, N: x }).pgr },
-        { look: "baseline", name: "OPR", at: (x) => evaluate({ ...paper(s.d_sw), ...s, N: x }).opr },
-      ],
-      says: (s) => {
-        const e = evaluate({ ...paper(s.d_sw), ...s });
-        if (e.pgr === null || e.opr === null) return "One of the ratios is not defined here.";
-        const beats = (yes, whom) => `${yes ? "beats" : "does not beat"} ${whom}`;
-        return `PGR ${number(e.pgr)}, OPR ${number(e.opr)}: the student ${beats(e.pgr > 0, "its teacher")}, ${beats(e.opr > 1, "the strong baseline")} and ${beats(e.pgr > 1, "the strong ceiling")}.`;
-      },
-    },
+    recovery: ratios("N", "pseudo-labels"),
+    labels: ratios("n", "labels"),
     risks: {
       caption: "The four expected risks of the paper’s pair against labels, both axes logarithmic.",
-      sliders: { n: ["labels n", 210, 100000, 400, true], N: ["pseudo-labels N", 110, 1000000, 4000, true], d_sw: ["shared dimensions d_sw", 1, 99, 10], noise_variance: ["label noise σ²", 0.0001, 1, 0.01, true, false] },
+      sliders: { n: SIZES.n, N: SIZES.N, d_sw: ["shared dimensions d_sw", 1, 99, 10], noise_variance: ["label noise σ²", 0.0001, 1, 0.01, true, false] },
       x: { key: "n", label: "labels n", log: true },
       y: { label: "expected excess risk", log: true, range: (values) => [Math.min(...values) / 1.3, Math.max(...values) * 1.3] },
       curves: (s) => risks({ ...paper(s.d_sw), ...s }, "n"),
@@ -79,6 +92,50 @@
       says: (s) => {
         const { kappa, df1, df2 } = shrinkage(Array.from({ length: 100 }, (_, i) => (i + 1) ** -s.decay), s.m, s.alpha);
         return `The fit acts like one to infinite data with ridge κ = ${number(kappa)} in place of α = ${number(s.alpha)}; its soft dimensions are df₁ = ${number(df1)} and df₂ = ${number(df2)}.`;
+      },
+    },
+    shift: {
+      caption: "The same share where the pool correlates the student’s direction with the one at right angles to it, for a student of 100 dimensions.",
+      sliders: { r: ["correlation in the pool", -0.95, 0.95, 0.5, false, false], angle: ["angle θ, degrees", 0, 90, 60], N: ["pseudo-labels N", 210, 100000, 1000, true] },
+      x: { key: "r", label: "correlation of the two directions in the pool" },
+      y: { label: "variance kept, share of the teacher’s", range: (values) => [0, Math.max(1, ...values)] },
+      curves: (s) => [
+        { look: "student", name: "kept", at: (x) => { const k = kept(s.angle, 100, s.N, x); return k.inherited + k.reduced; } },
+        { look: "inherited", name: "inherited", at: (x) => kept(s.angle, 100, s.N, x).inherited },
+      ],
+      says: (s) => {
+        const share = (r) => { const k = kept(s.angle, 100, s.N, r); return k.inherited + k.reduced; };
+        return `At ${number(s.angle)}° the student keeps ${percent(share(s.r))} of the variance with correlation ${number(s.r)}, and ${percent(share(0))} without any.`;
+      },
+    },
+    scale: {
+      caption: "What a student gains over a teacher whose score has its best scale, in squared error (as a share of the target’s variance) and in right signs.",
+      sliders: { scale: ["scale of the student’s score", 0, 2, 1.3, false, false], student: ["student’s correlation with the target", 0.3, 0.99, 0.8, false, false], teacher: ["teacher’s correlation with the target", 0.3, 0.99, 0.7, false, false] },
+      x: { key: "scale", label: "scale of the student’s score" },
+      y: { label: "gain over the teacher", range: (values) => [Math.min(...values, -0.1), Math.max(...values, 0.1)] },
+      curves: (s) => [
+        { look: "weak", name: "in squared error", at: (x) => signs(s.teacher, s.teacher).risk - signs(s.student, x).risk },
+        { look: "student", name: "in accuracy", at: (x) => signs(s.teacher, s.teacher).wrong - signs(s.student, x).wrong },
+      ],
+      says: (s) => {
+        const [teacher, student] = [signs(s.teacher, s.teacher), signs(s.student, s.scale)];
+        const agree = (teacher.risk > student.risk) === (teacher.wrong > student.wrong);
+        return `The student’s signs are right in ${percent(1 - student.wrong)}, its teacher’s in ${percent(1 - teacher.wrong)}. Squared error ${agree ? "agrees about who is better" : "says the opposite"}.`;
+      },
+    },
+    chain: {
+      caption: "Risk of the student, and of its teacher, by where a model in the middle stands; 20 planes, label noise 1, a target of length 1, 600 pseudo-labels in all.",
+      sliders: { middle: ["angle of the middle model, degrees", 0, 90, 30], student: ["angle of the student, degrees", 0, 90, 60], target: ["angle of the target, degrees", 0, 90, 60], n: ["labels n", 30, 10000, 400, true] },
+      x: { key: "middle", label: "angle of the middle model to the teacher, degrees" },
+      y: { label: "expected excess risk", range: (values) => [0, 1.1 * Math.max(...values)] },
+      curves: (s) => [
+        { look: "student", name: "through the middle", at: (x) => through(s, x).at(-1) },
+        { look: "baseline", name: "in one step", at: () => through(s).at(-1) },
+        { look: "weak", name: "teacher", at: () => through(s)[0] },
+      ],
+      says: (s) => {
+        const [by, once] = [through(s, s.middle).at(-1), through(s).at(-1)];
+        return `Through the middle the student’s risk is ${number(by / once)} times that of one step: the detour ${by < once ? "helps" : "does not help"}.`;
       },
     },
   };

@@ -20,6 +20,7 @@ STYLE = """
   h1, h2, h3 { break-after: avoid; }
   pre { white-space: pre-wrap !important; }
   .bd-article table { display: table; font-size: 8.5pt; }
+  .cells, .behind { color: #666; font-size: 6.5pt; }
   .cover { break-before: avoid; padding-top: 30vh; text-align: center; }
 """
 FOOTER = (
@@ -109,9 +110,27 @@ def one_page(book: Path, pages: Sequence[str]) -> str:
             part["id"] = _anchor(name, part["id"])
         for link in article.select("a[href]"):
             link["href"] = _target(link["href"], name, pages)
+        _name_cells(article, document)
         article["id"] = _anchor(name, "")
         document.body.append(article)
     return str(document)
+
+
+def _name_cells(article: Any, document: Any) -> None:
+    """Say in words, on paper, which cells computed a text's numbers and drew a figure."""
+    cells: dict[int, tuple[Any, list[str]]] = {}
+    for link in article.select("a.computed"):
+        text = link.find_parent(["p", "li", "td", "dd"])
+        _, names = cells.setdefault(id(text), (text, []))
+        name = link["title"].rpartition(" ")[2]
+        if name not in names:
+            names.append(name)
+    for text, names in cells.values():
+        said = document.new_tag("small", attrs={"class": "cells"})
+        said.string = f" [{', '.join(names)}]"
+        text.append(said)
+    for links in article.select(".behind"):
+        links.string = f"[{links.a['href'].rpartition('cell-')[2]}]"
 
 
 def _absolute(part: Any, book: Path, folder: PurePosixPath) -> None:

@@ -2,11 +2,25 @@
 
 from sphinx.application import Sphinx
 
-from . import chapters, colors, gallery, glossary, live, offline, plain, report, roles, traced
+from . import (
+    behind,
+    chapters,
+    colors,
+    gallery,
+    glossary,
+    live,
+    offline,
+    plain,
+    report,
+    roles,
+    traced,
+)
+
+PARTS = (offline, colors, chapters, behind, gallery, glossary, live, plain, report, roles, traced)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register all parts."""
-    for part in (offline, colors, chapters, gallery, glossary, live, plain, report, roles, traced):
+    for part in PARTS:
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,8 +8,8 @@ from sphinx.application import Sphinx
 
 from .pages import in_order
 
-LEFT_OUT = ".headerlink, .chapter-tools, details, style, script, button, .live"
-BLOCKS = {"p", "li", "dt", "dd", "pre", "table", "figcaption", "h1", "h2", "h3", "h4", "img"}
+LEFT_OUT = ".headerlink, .chapter-tools, .behind, details.hide, style, script, button, .live"
+BLOCKS = {"p", "li", "dt", "dd", "pre", "table", "figcaption", "summary", "h1", "h2", "h3", "h4", "img"}
 
 
 def lines_of(element: Tag) -> Iterator[str]:
