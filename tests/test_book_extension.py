@@ -45,6 +45,11 @@ The answer is {glue:text}`answer:.1f`.
 Move it:
 ```
 """
+FIGURE = """from matplotlib import pyplot as plt
+from w2s_utils import plots
+plots.use_style()
+plt.figure().add_subplot().plot([1, 2], [0.5, 0.25], label="student");"""
+AS_FIGURE = {"figure": {"name": "fig-04-line", "caption": "A line."}, "image": {"alt": "A line"}}
 SUMMARY = """## Summary
 
 - Found.
@@ -114,6 +119,7 @@ def html(tmp_path_factory):
             id="computes",
             metadata={"tags": ["hide-input"]},
         ),
+        new_code_cell(FIGURE, id="draws", metadata={"mystnb": AS_FIGURE}),
         new_markdown_cell(SUMMARY, id="summary"),
         new_code_cell(LEDGER, id="ledger"),
     ]
@@ -237,6 +243,16 @@ def test_a_link_to_a_cell_opens_its_code(html, chromium):
     page.locator("a.computed").click()
     page.wait_for_function("document.querySelector('#cell-computes > details').open")
     page.close()
+
+
+def test_a_figure_leads_to_its_cell_and_to_its_numbers(html):
+    page = (html / "notebooks/04_chapter.html").read_text()
+    figure = page[page.index('<figure class="align-default" id="fig-04-line"') :]
+    links = re.findall(r'<a href="([^"]+)"', figure[: figure.index("</figure>")])
+    assert links[-2:] == ["#cell-draws", "../_data/fig-04-line.csv"]
+    assert 'id="cell-draws"' in page
+    table = (html / "_data/fig-04-line.csv").read_text().splitlines()
+    assert table[1:] == ["1,student,1,0.5,,,", "1,student,2,0.25,,,"]
 
 
 def test_a_summary_is_boxed_without_the_ledger(html):

@@ -49,6 +49,19 @@ def test_links_stay_inside_the_document_and_files_are_found(book):
     assert "menu" not in html
 
 
+def test_cells_are_named_on_paper_once_a_paragraph(book):
+    number = '<a class="computed" href="#cell-{0}" title="Computed by cell {0}">1</a>'
+    body = f"<p>{number.format('fit')} and {number.format('fit')}, {number.format('draw')}.</p>"
+    body += (
+        '<figure><p class="behind"><a href="#cell-draw">Code</a> · <a href="x">CSV</a></p></figure>'
+    )
+    page = PAGE.format(title="Numbers", up="../", body=body)
+    (book / "notebooks/05_numbers.html").write_text(page)
+    html = one_page(book, [*PAGES, "notebooks/05_numbers"])
+    assert '<small class="cells"> [fit, draw]</small></p>' in html
+    assert '<p class="behind">[draw]</p>' in html
+
+
 def test_what_is_for_screens_alone_is_left_out(book):
     page = PAGE.format(title="Moves", up="../", body='<div class="screen-only">slider</div>')
     (book / "book/explorer.html").write_text(page)

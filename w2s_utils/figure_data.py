@@ -65,7 +65,8 @@ def _rows(ax: Axes) -> Iterator[Row]:
             for bar in container.patches:
                 yield from _bar(bar, name)
     for line in ax.lines:
-        if id(line) in drawn or line.get_transform() != ax.transData:
+        along_both = all(line.get_transform().contains_branch_seperately(ax.transData))
+        if id(line) in drawn or not along_both:
             continue
         x, y = np.broadcast_arrays(line.get_xdata(), line.get_ydata())
         name = _name(line, line.get_color())
@@ -93,7 +94,7 @@ def _collected(part: Collection) -> Iterator[Row]:
     if isinstance(part, QuadMesh):
         corners = np.asarray(part.get_coordinates())
         centres = (corners[:-1, :-1] + corners[1:, 1:]) / 2
-        values = np.ma.filled(np.ma.asarray(part.get_array(), dtype=float), np.nan)
+        values: Any = np.ma.filled(np.ma.asarray(part.get_array(), dtype=float), np.nan)
         for (x, y), value in zip(centres.reshape(-1, 2), values.ravel(), strict=True):
             yield "", x, y, "", "", value
     elif isinstance(part, PathCollection):

@@ -11,7 +11,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
-from IPython.core.formatters import BaseFormatter
 from IPython.core.getipython import get_ipython
 from IPython.display import HTML
 from matplotlib.axes import Axes
@@ -66,10 +65,10 @@ def use_style() -> None:
     )
     set_matplotlib_formats("svg", metadata={"Date": None})
     shell = get_ipython()
-    if shell and shell.display_formatter:  # a notebook keeps the numbers of a figure beside its picture
-        table = BaseFormatter(parent=shell, format_type="text/csv", print_method="_repr_csv_")
-        table.for_type(Figure, as_csv)
-        shell.display_formatter.formatters["text/csv"] = table
+    if shell and shell.display_formatter:  # the notebook keeps a figure's numbers with its picture
+        svg = shell.display_formatter.formatters["image/svg+xml"]
+        draw = svg.lookup_by_type(Figure)
+        svg.for_type(Figure, lambda figure: (draw(figure), {"table": as_csv(figure)}))
 
 
 def css(colors: Mapping[str, str]) -> str:

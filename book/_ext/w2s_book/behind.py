@@ -36,10 +36,10 @@ def add_links(app: Sphinx, document: nodes.document) -> None:
 def tables_of(executed: Path) -> dict[str, str]:
     """Table of the figure that each cell drew, by the cell's anchor."""
     return {
-        cell_anchor(cell["id"]): "".join(output["data"]["text/csv"])
+        cell_anchor(cell["id"]): output["metadata"]["image/svg+xml"]["table"]
         for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"]
         for output in cell.get("outputs", [])
-        if "text/csv" in output.get("data", {})
+        if "table" in output.get("metadata", {}).get("image/svg+xml", {})
     }
 
 

@@ -9,7 +9,8 @@ from sphinx.application import Sphinx
 from .pages import in_order
 
 LEFT_OUT = ".headerlink, .chapter-tools, .behind, details.hide, style, script, button, .live"
-BLOCKS = {"p", "li", "dt", "dd", "pre", "table", "figcaption", "summary", "h1", "h2", "h3", "h4", "img"}
+HEADINGS = {"h1", "h2", "h3", "h4"}
+BLOCKS = HEADINGS | {"p", "li", "dt", "dd", "pre", "table", "figcaption", "summary", "img"}
 
 
 def lines_of(element: Tag) -> Iterator[str]:
@@ -30,7 +31,7 @@ def lines_of(element: Tag) -> Iterator[str]:
         elif name == "img":
             yield f"[Figure: {child.get('alt', '')}]"
         else:
-            mark = f"{'#' * int(name[1])} " if name[0] == "h" else "- " if name == "li" else ""
+            mark = f"{'#' * int(name[1])} " if name in HEADINGS else "- " if name == "li" else ""
             yield mark + _words(child)
 
 
