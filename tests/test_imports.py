@@ -9,7 +9,17 @@ import w2s_utils
 ROOT = Path(w2s_utils.__file__).parent
 ORDER = [
     *("cli", "publish", "diagnosis", "sweeps", "_workers", "tasks", "features", "io", "plots"),
-    *("simulation", "theory", "measure", "softmax", "probes", "splits", "claims", "checks"),
+    *(
+        "figure_data",
+        "simulation",
+        "theory",
+        "measure",
+        "softmax",
+        "probes",
+        "splits",
+        "claims",
+        "checks",
+    ),
     *(
         "geometry",
         "shifted",

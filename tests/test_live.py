@@ -100,7 +100,9 @@ def test_signs_and_squares_are_those_of_the_theory_at_200_random_settings(page):
         score = Score(0.0, linear * scale * r, linear * scale * np.sqrt(1 - r**2))
         risk = float(accuracy.excess_risk(labels, score)) / linear**2
         np.testing.assert_allclose(said["risk"], risk, rtol=1e-9)
-        np.testing.assert_allclose(1 - said["wrong"], float(right_signs(labels, score)), rtol=1e-9)
+        assert said["wrong"] == pytest.approx(np.arccos(r) / np.pi, rel=1e-9)
+        # The package integrates, here over a step that is steep where r is close to one.
+        assert 1 - said["wrong"] == pytest.approx(float(right_signs(labels, score)), abs=1e-5)
 
 
 def test_chains_are_those_of_python_at_200_random_settings(page):

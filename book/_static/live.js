@@ -120,7 +120,7 @@
       says: (s) => {
         const [teacher, student] = [signs(s.teacher, s.teacher), signs(s.student, s.scale)];
         const agree = (teacher.risk > student.risk) === (teacher.wrong > student.wrong);
-        return `The student’s signs are right in ${percent(1 - student.wrong)}, its teacher’s in ${percent(1 - teacher.wrong)}. Squared error ${agree ? "agrees about who is better" : "says the opposite"}.`;
+        return `The student’s signs are right in ${percent(1 - student.wrong)}, its teacher’s in ${percent(1 - teacher.wrong)}. Squared errors, ${number(student.risk)} and ${number(teacher.risk)} of the target’s variance, ${agree ? "agree about who is better" : "say the opposite"}.`;
       },
     },
     chain: {
@@ -135,7 +135,7 @@
       ],
       says: (s) => {
         const [by, once] = [through(s, s.middle).at(-1), through(s).at(-1)];
-        return `Through the middle the student’s risk is ${number(by / once)} times that of one step: the detour ${by < once ? "helps" : "does not help"}.`;
+        return `The student’s risk is ${number(by)} through the middle and ${number(once)} in one step: the detour ${by < once ? "helps" : "does not help"}.`;
       },
     },
   };
