@@ -32,6 +32,11 @@ def test_marks_come_with_their_bars_and_once(ax):
     np.testing.assert_allclose(found, [[1, 0.5, 0.3, 0.7], [2, 0.7, 0.3, 1.1]])
 
 
+def test_a_mark_without_a_number_has_no_bar_and_the_others_keep_theirs(ax):
+    ax.errorbar([1, 2, 3], [3, np.nan, 5], [0.1, np.nan, 0.2])
+    assert [(row["y"], row["low"]) for row in rows(ax)] == [("3", "2.9"), ("nan", ""), ("5", "4.8")]
+
+
 def test_bars_to_the_side_are_no_interval_of_y(ax):
     ax.errorbar([1, 2], [3, 4], xerr=0.1)
     assert numbers(ax, "x", "y") == [[1, 3], [2, 4]]

@@ -78,10 +78,12 @@ def _rows(ax: Axes) -> Iterator[Row]:
 
 def _with_bars(container: ErrorbarContainer) -> Iterator[Row]:
     line, _, bars = container
-    segments = [np.asarray(segment) for part in bars for segment in part.get_segments()]
-    upright = [segment[:, 1] for segment in segments if len(set(segment[:, 0])) == 1]
     x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-    ends = [sorted(ends) for ends in upright] if len(upright) == len(x) else [("", "")] * len(x)
+    ends: list[Any] = [("", "")] * len(x)
+    for part in bars:
+        segments = [np.asarray(segment) for segment in part.get_segments()]  # of no number: empty
+        if all(len(segment) == 0 or segment[0, 0] == segment[-1, 0] for segment in segments):
+            ends = [sorted(segment[:, 1]) if len(segment) else ("", "") for segment in segments]
     name = _name(container, line.get_color())
     yield from ((name, *point, *end, "") for *point, end in zip(x, y, ends, strict=True))
 
