@@ -37,6 +37,17 @@ def test_a_mark_without_a_number_has_no_bar_and_the_others_keep_theirs(ax):
     assert [(row["y"], row["low"]) for row in rows(ax)] == [("3", "2.9"), ("nan", ""), ("5", "4.8")]
 
 
+def test_bars_without_marks_and_marks_without_points_are_no_trouble(ax):
+    ax.errorbar([1], [3], [0.5], fmt="none", ecolor="#123456")
+    ax.bar([], [])
+    ax.scatter([], [])
+    ax.plot([], [])
+    assert [(row["series"], row["y"]) for row in rows(ax)] == [
+        ("#123456", "2.5"),
+        ("#123456", "3.5"),
+    ]
+
+
 def test_bars_to_the_side_are_no_interval_of_y(ax):
     ax.errorbar([1, 2], [3, 4], xerr=0.1)
     assert numbers(ax, "x", "y") == [[1, 3], [2, 4]]

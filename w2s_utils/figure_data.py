@@ -56,11 +56,11 @@ def as_csv(figure: Figure) -> str:
 def _rows(ax: Axes) -> Iterator[Row]:
     drawn: set[int] = set()  # parts of containers
     for container in ax.containers:
-        if isinstance(container, ErrorbarContainer):
+        if isinstance(container, ErrorbarContainer) and container[0] is not None:
             yield from _with_bars(container)
             line, caps, bars = container
             drawn |= {id(part) for part in (line, *caps, *bars)}
-        elif isinstance(container, BarContainer):
+        elif isinstance(container, BarContainer) and container.patches:
             name = _name(container, container.patches[0].get_facecolor())
             for bar in container.patches:
                 yield from _bar(bar, name)
