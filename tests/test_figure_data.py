@@ -91,9 +91,9 @@ def test_an_area_gives_its_outline_and_bars_their_tops(ax):
     assert [(row["x"], row["y"]) for row in table if row["series"] == "bar"] == [("5", "6")]
 
 
-def test_panels_are_named_by_their_titles():
+def test_panels_have_numbers_and_titles():
     left, right = Figure().subplots(1, 2)
     for ax in (left, right):
         ax.plot([1], [2])
     left.set_title("moderate noise")
-    assert [row["panel"] for row in rows(left)] == ["moderate noise", "2"]
+    assert [row["panel"] for row in rows(left)] == ["1 moderate noise", "2"]

@@ -29,7 +29,7 @@ def as_csv(figure: Figure) -> str:
     Returns
     -------
     str
-        Comma-separated, with a header. `panel` is the title of the axes, or their number. `series`
+        Comma-separated, with a header. `panel` is the number of the axes and their title. `series`
         is the label of a line or of marks, or else their colour. Error bars are `low` and `high`;
         `value` is the height of a map at x and y. Of an area x and y are the outline. What is no
         data, such as a line across the whole panel, is left out.
@@ -48,7 +48,7 @@ def as_csv(figure: Figure) -> str:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     for number, ax in enumerate(figure.axes, start=1):
-        panel = ax.get_title() or str(number)
+        panel = f"{number} {ax.get_title()}".strip()
         writer.writerows([panel, row[0], *map(_shown, row[1:])] for row in _rows(ax))
     return table.getvalue()
 

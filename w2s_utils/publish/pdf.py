@@ -120,7 +120,7 @@ def _name_cells(article: Any, document: Any) -> None:
     """Say in words, on paper, which cells computed a text's numbers and drew a figure."""
     cells: dict[int, tuple[Any, list[str]]] = {}
     for link in article.select("a.computed"):
-        text = link.find_parent(["p", "li", "td", "dd"])
+        text = link.find_parent(["p", "li", "td", "dd", "div"])
         _, names = cells.setdefault(id(text), (text, []))
         name = link["title"].rpartition(" ")[2]
         if name not in names:

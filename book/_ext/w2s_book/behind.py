@@ -35,12 +35,13 @@ def add_links(app: Sphinx, document: nodes.document) -> None:
 
 def tables_of(executed: Path) -> dict[str, str]:
     """Table of the figure that each cell drew, by the cell's anchor."""
-    return {
+    tables = {
         cell_anchor(cell["id"]): output["metadata"]["image/svg+xml"]["table"]
         for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"]
         for output in cell.get("outputs", [])
         if "table" in output.get("metadata", {}).get("image/svg+xml", {})
     }
+    return {cell: table for cell, table in tables.items() if table.count("\n") > 1}
 
 
 def write_tables(app: Sphinx, error: Exception | None) -> None:
