@@ -53,16 +53,41 @@ LARGE, WIDTH, SHARDS = 200_000, 1024, 5
 LARGE_DIAGNOSIS = """
 import sys, time
 import numpy as np
+from w2s_utils.diagnosis import blocks, diagnose, moments, rows
+from w2s_utils.io.files import open_features
+seconds = dict.fromkeys(("diagnose", "find_directions", "read_grams", "map"), 0.0)
+def timed(function):
+    def call(*args, **kwargs):
+        began = time.perf_counter()
+        found = function(*args, **kwargs)
+        seconds[function.__name__] += time.perf_counter() - began
+        return found
+    return call
+for place, name in ((rows.Reader, "find_directions"), (moments, "read_grams"),
+                    (blocks.BlockGrams, "map")):
+    setattr(place, name, timed(getattr(place, name)))
+weak, strong = map(open_features, sys.argv[1:3])
+labels = np.random.default_rng(0).standard_normal(len(weak))
+timed(diagnose)(weak, strong, labels, ridge=0, as_given=True)
+with open("/proc/self/status") as status:
+    peak = next(line.split()[1] for line in status if line.startswith("VmHWM"))
+print(*seconds.values(), peak)
+"""
+# The same by workers of a cluster on this machine, of one thread each.
+CLUSTERS = """
+import sys, time
+import numpy as np
+from distributed import Client, LocalCluster
 from w2s_utils.diagnosis import diagnose
 from w2s_utils.io.files import open_features
 weak, strong = map(open_features, sys.argv[1:3])
 labels = np.random.default_rng(0).standard_normal(len(weak))
-began = time.perf_counter()
-found = diagnose(weak, strong, labels, ridge=0, as_given=True)
-seconds = time.perf_counter() - began
-with open("/proc/self/status") as status:
-    peak = next(line.split()[1] for line in status if line.startswith("VmHWM"))
-print(seconds, peak)
+how = {"threads_per_worker": 1, "memory_limit": None, "dashboard_address": None}
+for workers in (1, 2):
+    with LocalCluster(n_workers=workers, **how) as cluster, Client(cluster) as client:
+        began = time.perf_counter()
+        diagnose(weak, strong, labels, ridge=0, as_given=True, cluster=client)
+        print(time.perf_counter() - began)
 """
 BARE_PRODUCTS = """
 import sys, time
@@ -271,7 +296,10 @@ def in_child(code, *arguments):
 
 
 def large_diagnoses():
-    """Least wall seconds and peak megabytes of large diagnoses, and of one's bare products."""
+    """Wall seconds and peak megabytes of large diagnoses, and of the bare products of one.
+
+    Of what was measured twice it is the faster.
+    """
     with tempfile.TemporaryDirectory() as folder:
         scale = np.geomspace(1, 0.1, WIDTH, dtype=np.float32)
         for name, first in (("weak", 0), ("strong", SHARDS)):
@@ -287,10 +315,20 @@ def large_diagnoses():
             ]
             for _ in range(2)
         ]
-        seconds = np.min([[part[0] for part in each] for each in rounds], axis=0)
-        peak = max(each[0][1] for each in rounds) / 1e3
-        shards, shards_peak = in_child(LARGE_DIAGNOSIS, *every)
-        return *seconds, peak, shards, shards_peak / 1e3
+        (whole, *parts, peak), (in_double,), (in_single,) = map(min, zip(*rounds, strict=True))
+        *_, of_shards, shards_peak = in_child(LARGE_DIAGNOSIS, *every)
+        seconds = {
+            f"diagnosis of {LARGE:,} x {WIDTH:,}": whole,
+            "of it the first reading, for directions": parts[0],
+            "the second, along them": parts[1],
+            "leaving blocks out": parts[2],
+            "its bare products in double precision": in_double,
+            "in single precision": in_single,
+            f"diagnosis of {SHARDS * LARGE:,} x {WIDTH:,} in {SHARDS} parts": of_shards,
+        }
+        by_one, by_two = in_child(CLUSTERS, *every)
+        seconds |= {"by one worker of a cluster": by_one, "by two": by_two}
+        return seconds, peak / 1e3, shards_peak / 1e3
 
 
 def measure():
@@ -331,7 +369,7 @@ def measure():
 
     naive_probes, probes, difference = probe_speed()
     memory = {shape: diagnosis_megabytes(*shape) for shape in DIAGNOSES}
-    whole, in_double, in_single, peak, of_shards, shards_peak = large_diagnoses()
+    large_seconds, peak, shards_peak = large_diagnoses()
     alone, ranked = in_child(RANKING, RANKED, RANKED_WIDTH, TEACHERS)
 
     def at_least(text, value, target):
@@ -356,10 +394,7 @@ def measure():
             "simulate_teacher_student": 1e3 * two_ms,
         },
         "large_seconds": {
-            f"diagnosis of {LARGE:,} x {WIDTH:,}": whole,
-            "its bare products in double precision": in_double,
-            "in single precision": in_single,
-            f"diagnosis of {SHARDS * LARGE:,} x {WIDTH:,} in {SHARDS} parts": of_shards,
+            **large_seconds,
             f"{TEACHERS} diagnoses of {RANKED:,} x {RANKED_WIDTH}": alone,
             f"one ranking of the {TEACHERS} teachers": ranked,
         },
@@ -386,6 +421,12 @@ def measure():
                 shards_peak / peak,
                 1.1,
             ),
+            at_least(
+                f"diagnosis of {SHARDS * LARGE:,} rows on a cluster: one worker's time over two's",
+                large_seconds["by one worker of a cluster"] / large_seconds["by two"],
+                1.6,
+            ),
+            at_most("diagnosis, peak memory at 200,000 x 1,024, MB", peak, 600),
             at_most(f"ranking {TEACHERS} teachers: times as many diagnoses", ranked / alone, 1),
         ],
     }

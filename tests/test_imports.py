@@ -33,6 +33,7 @@ ORDER = [
         "_ridge_path",
         "_progress",
         "_files",
+        "_threads",
         "errors",
     ),
     "_validate",

@@ -206,7 +206,7 @@ def test_a_worker_is_lost_where_nothing_is_tried_again(tmp_path, reference):
         Client(cluster) as client,
     ):
         (pid,) = client.run(os.getpid).values()
-        with pytest.raises(WorkerError, match=r"failed with KilledWorker: .* What is finished is"):
+        with pytest.raises(WorkerError, match=r"failed with KilledWorker: .* What checkpoints hold is"):
             sweeps.run(
                 **GRID,
                 cluster=client,
@@ -239,7 +239,7 @@ def test_the_scheduler_is_lost(started, w2s, tmp_path, monkeypatch):
         code, _, said = w2s(*command, "--dask", address)
     assert code == 1
     assert said == (
-        "w2s: The Dask scheduler was lost. What is finished is kept: the same call goes on from "
+        "w2s: The Dask scheduler was lost. What checkpoints hold is kept: the same call goes on from "
         "there.\n"
     )
     before = finished(tmp_path / "x.csv.parts")

@@ -10,6 +10,7 @@ import platform
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
@@ -48,7 +49,7 @@ PATIENCE = 10.0
 AHEAD = 500
 """Tasks that a cluster holds at once: enough for as many threads."""
 
-_GO_ON = "What is finished is kept: the same call goes on from there."
+_GO_ON = "What checkpoints hold is kept: the same call goes on from there."
 
 
 class _Answer(NamedTuple):
@@ -202,7 +203,11 @@ def _submitted(
     def result(future: Any) -> Any:  # its worker may be lost with it: another one computes it anew
         return future.result() if future.status == "error" else patiently(future.result)
 
-    submit = partial(client.submit, partial(_unpacked, answer), pure=False)
+    def submit(task: bytes) -> Any:
+        with warnings.catch_warnings():  # a task of 10 MB is no mistake here
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            return client.submit(_unpacked, answer, task, pure=False)
+
     return _as_finished(submit, wait, result, map(_packed, tasks), AHEAD)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.diagnosis.test_study import SIZES, models
 from w2s_utils import _workers
 from w2s_utils._workers import WorkerError, _packed, _unpacked
-from w2s_utils.diagnosis import pairs, rank_teachers, study
+from w2s_utils.diagnosis import blocks, diagnose, rank_teachers, second_pass, spread, study
 from w2s_utils.diagnosis.study import Study
 from w2s_utils.io.files import open_features
 from w2s_utils.io.shards import Picked, Shards
@@ -54,6 +54,62 @@ def test_a_ranking_is_that_of_one_machine(cluster):
     assert here.ties == there.ties
 
 
+HOWS = {
+    "tuned": {},
+    "as given, without ridge": {"ridge": 0, "as_given": True},
+    "some directions are cut off": {"energy": 0.8},
+    "three classes": {"classes": True},
+    "groups": {"group": np.arange(2000) // 3},
+}
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_a_diagnosis_is_that_of_one_machine(cluster, monkeypatch, how, dtype):
+    """Its rows in five parts; half precision is multiplied in single."""
+    monkeypatch.setattr(second_pass, "CHUNK", 1)  # 400 rows a time
+    monkeypatch.setattr(spread, "RUN", 1)
+    monkeypatch.setattr(blocks, "HELD", 3 * 10_000)  # so that rows are read again for some blocks
+    rng = np.random.default_rng(0)
+    W, S = (rng.standard_normal((2000, 30)) @ rng.standard_normal((30, d)) for d in (12, 9))
+    y = W[:, 0] + S[:, 0] + 5 * rng.standard_normal(2000)
+    y = np.digitize(y, [-3, 3]) if "classes" in HOWS[how] else y
+    given = W.astype(dtype), S.astype(dtype), y
+    here = diagnose(*given, **SIZES, **HOWS[how])
+    there = diagnose(*given, **SIZES, **HOWS[how], cluster=cluster)
+    precision = 1e-9 if dtype == np.float64 else 1e-5
+    for one, other in ((here, there), (here.ridgeless, there.ridgeless)):
+        np.testing.assert_allclose(one.table(), other.table(), rtol=precision)
+        np.testing.assert_allclose(one.correlation.held_out, other.correlation.held_out, precision)
+    assert (here.verdict, here.warnings) == (there.verdict, there.warnings)
+    for mine, others in ((here.weak, there.weak), (here.strong, there.strong)):
+        assert mine.leverage == pytest.approx(others.leverage, rel=100 * precision)
+        assert vars(mine.cut) == pytest.approx(vars(others.cut), rel=100 * precision, nan_ok=True)
+    np.testing.assert_array_equal(here.copies, there.copies)
+
+
+def test_a_worker_that_is_killed_costs_a_diagnosis_nothing_but_time(cluster, monkeypatch):
+    monkeypatch.setattr(second_pass, "CHUNK", 1)
+    monkeypatch.setattr(spread, "RUN", 1)
+    small, large, y = models()
+    rows = [np.tile(X.astype(float).T, 3).T for X in (small["s3"], large["l1"], y)]
+    here = diagnose(*rows, **SIZES)
+    (lost, *_) = cluster.run(os.getpid).values()
+    over, killed = spread.Spread.over, []
+
+    def watched(self, chunks, call):
+        for result in over(self, chunks, call):
+            if not killed:
+                os.kill(lost, signal.SIGKILL)
+                killed.append(lost)
+            yield result
+
+    monkeypatch.setattr(spread.Spread, "over", watched)
+    there = diagnose(*rows, **SIZES, cluster=cluster)
+    np.testing.assert_allclose(here.table(), there.table(), rtol=1e-9)
+    cluster.wait_for_workers(2)
+
+
 def test_from_the_command_line(cluster, w2s, tmp_path):
     small, large, y = models()
     for name, X in (small | large).items():
@@ -62,6 +118,9 @@ def test_from_the_command_line(cluster, w2s, tmp_path):
     weak = [word for name in small for word in ("--weak", tmp_path / f"{name}.npy")]
     options = ["--labels", tmp_path / "y.npy", "--n", 40, "--N", 300]
     address = ["--dask", cluster.scheduler.address]
+    pair = ["--weak", tmp_path / "s1.npy", "--strong", tmp_path / "l1.npy"]
+    words = [str(word) for word in ("diagnose", *pair, *options)]
+    assert w2s(*words)[:2] == w2s(*words, *address)[:2]
     for students in (["l1"], ["l1", "l2"]):
         strong = [word for name in students for word in ("--strong", tmp_path / f"{name}.npy")]
         words = [str(word) for word in ("rank", *weak, *strong, *options)]
@@ -94,7 +153,8 @@ def test_finished_pairs_are_kept_and_not_sent(cluster, tmp_path, monkeypatch):
     sent = []
 
     def packed(task):
-        sent.extend((teacher, task.student) for teacher in task.teachers)
+        some = task.__self__
+        sent.extend((teacher, some.student) for teacher in some.teachers)
         return _packed(task)
 
     monkeypatch.setattr(_workers, "_packed", packed)
@@ -121,10 +181,10 @@ def test_what_is_wrong_with_a_pair_is_said_as_here(cluster):
 def test_other_versions_are_refused(cluster, monkeypatch):
     small, large, y = models()
     monkeypatch.setitem(_workers.VERSIONS, "numpy", "0.1")
-    pairs._about.cache_clear()
+    spread._about.cache_clear()
     with pytest.raises(WorkerError, match=r"computes with numpy .* instead of 0.1"):
         study(small, large, y, **SIZES, cluster=cluster)
-    pairs._about.cache_clear()
+    spread._about.cache_clear()
 
 
 def test_mapped_files_are_sent_by_name(tmp_path, monkeypatch):

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from w2s_utils import _threads
 from w2s_utils._progress import Watched
-from w2s_utils.diagnosis import blocks, diagnose, moments
+from w2s_utils.diagnosis import blocks, diagnose, second_pass
 from w2s_utils.diagnosis.blocks import unpack
 from w2s_utils.diagnosis.labels import read_labels
 from w2s_utils.diagnosis.moments import read_moments
@@ -81,7 +82,7 @@ def test_rows_are_read_in_any_blocks(monkeypatch, rows):
     W, S, y = features(rows)
     further = read_labels(y, None).encode(y[::-1])
     whole = read_moments(W, S, read_labels(y, None), further, 0.999, standard=False)
-    monkeypatch.setattr(moments, "CHUNK", 1)  # 400 rows a time, the least
+    monkeypatch.setattr(second_pass, "CHUNK", 1)  # 400 rows a time, the least
     parts = read_moments(W, S, read_labels(y, None), further, 0.999, standard=False)
     np.testing.assert_allclose(grams(parts), grams(whole), rtol=1e-8, atol=1e-8)
     for name in ("noise_squares", "noise_degrees", "every.weak.leverage", "every.strong.inflation"):
@@ -119,7 +120,7 @@ class Recorded:
 def test_what_is_read_at_once_depends_on_the_width_alone(monkeypatch, energy):
     rng = np.random.default_rng(0)
     W, S = (Recorded(rng.standard_normal((4000, width))) for width in (60, 20))
-    monkeypatch.setattr(moments, "CHUNK", 80 * 1000)
+    monkeypatch.setattr(second_pass, "CHUNK", 80 * 1000)
     read_moments(W, S, read_labels(rng.standard_normal(4000), None), None, energy, standard=False)
     assert (W.most, S.most) == (60 * 1000, 20 * 2000)  # alone, and beside the other
 
@@ -127,7 +128,7 @@ def test_what_is_read_at_once_depends_on_the_width_alone(monkeypatch, energy):
 def test_rows_of_a_wide_set_beside_a_narrow_one_are_read_few_at_once(monkeypatch):
     rng = np.random.default_rng(0)
     W, S = (Recorded(rng.standard_normal((4000, width))) for width in (2, 60))
-    monkeypatch.setattr(moments, "CHUNK", 62 * 1000)
+    monkeypatch.setattr(second_pass, "CHUNK", 62 * 1000)
     diagnose(W, S, rng.standard_normal(4000) > 0, n=300, N=400)
     assert max(W.most, S.most) <= 62 * 1000
 
@@ -183,7 +184,7 @@ def narrow(rows, width, seed, dtype=np.float32):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("how", [{}, {"as_given": True}, {"ridge": 0}, {"energy": 0.9}])
 def test_single_precision_of_large_files_changes_a_millionth(monkeypatch, dtype, how):
-    monkeypatch.setattr(moments, "CHUNK", 1)  # so that these are large
+    monkeypatch.setattr(second_pass, "CHUNK", 1)  # so that these are large
     (W, y), (S, _) = (narrow(2000, width, seed, dtype) for seed, width in ((0, 12), (1, 30)))
     y = y + np.random.default_rng(2).standard_normal(len(y))
     found = read_moments(W, S, read_labels(y, None), None, 1.0, standard=True)
@@ -203,7 +204,7 @@ def test_single_precision_of_large_files_changes_a_millionth(monkeypatch, dtype,
 @pytest.mark.parametrize("why", ["wide", "small", "steep", "explained", "huge"])
 def test_double_precision_where_single_would_not_do(monkeypatch, why):
     if why != "small":
-        monkeypatch.setattr(moments, "CHUNK", 1)
+        monkeypatch.setattr(second_pass, "CHUNK", 1)
     (W, y), (S, _) = (narrow(800, width, seed) for seed, width in ((0, 12), (1, 30)))
     labels = y + np.random.default_rng(2).standard_normal(len(y))
     if why == "wide":
@@ -223,7 +224,7 @@ def test_double_precision_where_single_would_not_do(monkeypatch, why):
 
 
 def test_copies_are_found_in_single_precision(monkeypatch):
-    monkeypatch.setattr(moments, "CHUNK", 1)
+    monkeypatch.setattr(second_pass, "CHUNK", 1)
     (W, _), (S, _) = (narrow(700, width, seed) for seed, width in ((0, 7), (1, 33)))
     three = np.random.default_rng(0).permutation(np.repeat(np.arange(700), 3))
     labels = read_labels(np.random.default_rng(1).standard_normal(2100), None)
@@ -240,7 +241,7 @@ def test_blocks_are_mapped_in_order_by_any_number_of_threads(monkeypatch, held):
     monkeypatch.setattr(blocks, "HELD", held * next(iter(whole)).nbytes)
     expected = [(b, gram.sum()) for b, gram in enumerate(whole)]
     for cores in (1, 2, 7):
-        monkeypatch.setattr(blocks, "threadpool_info", lambda k=cores: [{"num_threads": k}])
+        monkeypatch.setattr(_threads, "threadpool_info", lambda k=cores: [{"num_threads": k}])
         monkeypatch.setattr(blocks, "COPIES", 0.01)  # so that they are threads
         found = read_moments(W, S, labels, None, 0.999, standard=False).grams
         assert found.map(lambda b, gram: (b, gram.sum())) == expected

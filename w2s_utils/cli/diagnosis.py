@@ -1,7 +1,7 @@
 """The command ``w2s diagnose``: what features tell of a pair."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +9,7 @@ import typer
 from w2s_utils.cli.options import (
     AsGiven,
     Classes,
+    Dask,
     Energy,
     Group,
     Groups,
@@ -80,13 +81,17 @@ def diagnose(
     group: Group = None,
     ids: Ids = None,
     out: Out = None,
+    dask: Dask = None,
 ) -> None:
     """Will this teacher help this student? Predict it from their features, without training.
 
     Files are .npy, .npz, .safetensors, .pt, .csv, .parquet or .arrow; FILE::NAME names one of
     several arrays or columns. A folder or a pattern in quotes stands for its files, one under the
-    other. A .npy or .safetensors file may be larger than memory. Examples:
+    other. A .npy or .safetensors file may be larger than memory. With --dask the workers of a
+    cluster read the rows, a part each; they open .npy and .safetensors files under the same path.
 
+    Examples
+    --------
     w2s diagnose --weak weak.npy --strong strong.npy --labels labels.npy
 
     w2s diagnose --weak a.npz::small --strong a.npz::large --labels people.csv::age --n 1000
@@ -128,10 +133,11 @@ def diagnose(
             _listed(test_weak), test_strong, test_labels, split, groups, ids,
         )  # fmt: skip
         if sets.shifted:
-            if verify or replicates or group or loss != "squared" or teacher_says or student_says:
+            of_one_kind = verify, replicates, group, loss != "squared", teacher_says, dask
+            if any(of_one_kind):
                 raise ValueError(
-                    "--verify, --replicates, --group, --loss and --teacher-says are for inputs of "
-                    "one kind."
+                    "--verify, --replicates, --group, --loss, --teacher-says and --dask are for "
+                    "inputs of one kind."
                 )
             with sets.reading() as given:
                 found = diagnosis.diagnose_shift(**of_one(given), **how)
@@ -141,9 +147,9 @@ def diagnose(
             y, W, S = rows.labels(labels), rows.features(weak), rows.features(strong)
             of_classes["group"] = None if group is None else rows.labels(group)
             more = None if replicates is None else rows.replicates(replicates)
-            with _watched(W, S) as (watched_W, watched_S):
+            with _watched(W, S) if dask is None else nullcontext((W, S)) as (rows_W, rows_S):
                 plain = diagnosis.diagnose(
-                    watched_W, watched_S, y, replicates=more, **of_classes, **how
+                    rows_W, rows_S, y, replicates=more, cluster=dask, **of_classes, **how
                 )
             check = diagnosis.verify(plain, W, S, y) if verify else None
             report = diagnosis.Report(plain, check, meter=meter(plain), **names)

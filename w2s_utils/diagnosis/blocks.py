@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
-from threadpoolctl import threadpool_info, threadpool_limits
 
+from w2s_utils._threads import in_threads
 from w2s_utils._validate import Array
 from w2s_utils.measure.correlation import BLOCKS
 
@@ -35,7 +35,8 @@ class BlockGrams:
     columns : int
         Columns D of Z.
     read : callable
-        Maps a range of blocks to pairs of a block and some of its rows of Z, all rows in turn.
+        Maps a range of blocks to pairs of a block and some of its rows of Z, all rows in turn, or
+        their product as it is packed.
     single : bool
         Whether Z, and so the products of a block, are in single precision.
     held : int, optional
@@ -50,13 +51,10 @@ class BlockGrams:
     def __init__(
         self, columns: int, read: Read, single: bool = False, held: int | None = None
     ) -> None:
-        packed, kind = columns * (columns + 1) // 2, np.dtype(np.float32 if single else np.float64)
         self.columns, self._read, self._first = columns, read, 0
-        self._count = min(max((held or HELD) // (packed * kind.itemsize), 1), BLOCKS)
-        self._held = np.zeros((self._count, packed), kind)
-        self.halves = np.zeros((2, packed))
-        for block, Z in read(range(BLOCKS)):
-            _add(self._held[block] if block < self._count else self.halves[block % 2], Z)
+        self._sums = partial(block_sums, columns=columns, single=single, held=held)
+        self._held, self.halves = self._sums(read(range(BLOCKS)), range(BLOCKS))
+        self._count = len(self._held)
         for block, gram in enumerate(self._held):
             self.halves[block % 2] += gram
 
@@ -70,12 +68,11 @@ class BlockGrams:
         Some blocks at once, by threads that share the cores of BLAS, as far as memory allows. The
         products are not held any more after that: they would have to be made again.
         """
-        cores = max((pool["num_threads"] for pool in threadpool_info()), default=1)
-        threads = min(max(HELD // (8 * COPIES * self.columns**2), 1), cores)
+        most = max(HELD // (8 * COPIES * self.columns**2), 1)
         found: list[T] = []
-        with threadpool_limits(cores // threads), ThreadPoolExecutor(threads) as pool:
-            for blocks in self._groups():
-                found += pool.map(function, blocks, self._held)
+        for blocks in self._groups():
+            pairs = [*zip(blocks, self._held, strict=False)]
+            found += in_threads(lambda pair: function(*pair), pairs, most)
         self._held, self._first = self._held[:0].copy(), -1
         return found
 
@@ -84,11 +81,29 @@ class BlockGrams:
         for first in range(0, BLOCKS, self._count):
             blocks = range(first, min(first + self._count, BLOCKS))
             if first != self._first:
-                shape = self._count, self.halves.shape[1]
-                self._first, self._held = first, np.zeros(shape, self._held.dtype)
-                for block, Z in self._read(blocks):
-                    _add(self._held[block - first], Z)
+                self._held = self._held[:0].copy()  # before the next take their room
+                self._first, (self._held, _) = first, self._sums(self._read(blocks), blocks)
             yield blocks
+
+
+def block_sums(
+    parts: Iterable[tuple[int, Block]],
+    blocks: range,
+    columns: int,
+    single: bool = False,
+    held: int | None = None,
+) -> tuple[Block, Array]:
+    """Products of the first of the blocks, as many as are held, and those of the rest by halves.
+
+    It takes pairs of a block and some of its rows, or their product; see `BlockGrams`.
+    """
+    packed, kind = columns * (columns + 1) // 2, np.dtype(np.float32 if single else np.float64)
+    count = min(max((held or HELD) // (packed * kind.itemsize), 1), len(blocks))
+    sums, rest = np.zeros((count, packed), kind), np.zeros((2, packed))
+    for block, part in parts:
+        i = block - blocks.start
+        _add(sums[i] if i < count else rest[block % 2], part)
+    return sums, rest
 
 
 def unpack(packed: Array) -> Array:
@@ -103,6 +118,9 @@ def unpack(packed: Array) -> Array:
 
 
 def _add(packed: Block, Z: Block) -> None:
-    """Add Z'Z to a packed matrix, in place."""
+    """Add Z'Z to a packed matrix, in place; or what is packed already."""
+    if Z.ndim == 1:
+        packed += Z
+        return
     add = lapack.ssfrk if packed.dtype == np.float32 else lapack.dsfrk
     add(Z.shape[1], len(Z), 1.0, Z.T, 1.0, packed, overwrite_c=1)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from scipy import special
 
 from w2s_utils._validate import Array
-from w2s_utils.diagnosis.moments import Moments, steps
+from w2s_utils.diagnosis.moments import Moments
 from w2s_utils.diagnosis.predicted import Predicted
 from w2s_utils.diagnosis.prediction import Band, Numbers, Prediction
 from w2s_utils.diagnosis.sample import Grid, Sample
 from w2s_utils.diagnosis.scores import Law
+from w2s_utils.diagnosis.second_pass import steps
 from w2s_utils.measure.correlation import BLOCKS
 from w2s_utils.metrics import MODELS
 from w2s_utils.theory.ridge import Ridges

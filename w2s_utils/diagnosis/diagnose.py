@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,8 +22,12 @@ from w2s_utils.diagnosis.moments import FeatureSets, Moments, read_moments
 from w2s_utils.diagnosis.prediction import Band, Case, Found, predict
 from w2s_utils.diagnosis.rows import ENERGY, Rows, matrix_rows
 from w2s_utils.diagnosis.sample import RIDGELESS, Grid, Penalty
+from w2s_utils.diagnosis.spread import Spread
 from w2s_utils.diagnosis.verdict import Verdict, judge
 from w2s_utils.diagnosis.warned import warn
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 GRID_POINTS = 10  # of n and of N, if they are not given
 LOGISTIC_POINTS = 4  # the same of logistic probes, a point of which takes a second
@@ -100,6 +104,7 @@ def diagnose(
     loss: LossName = "squared",
     as_given: bool = False,
     group: ArrayLike | None = None,
+    cluster: str | Client | None = None,
 ) -> Diagnosis:
     r"""Predict what weak-to-strong finetuning will give for a pair of feature sets.
 
@@ -142,6 +147,10 @@ def diagnose(
     group : (M,) array_like, optional
         Names of numbers or words for rows that belong together: copies of an input, sentences of
         one author. Bands leave groups out whole, and what chance explains is estimated so, too.
+    cluster : str or distributed.Client, optional
+        A Dask scheduler, or its address, whose workers read the rows and multiply them, a part
+        each, as in `sweeps.run`; the jackknife, which reads none, stays here. Files that are mapped
+        are opened by the workers under the same path; other features are sent.
 
     Returns
     -------
@@ -153,6 +162,8 @@ def diagnose(
         If shapes, rows or values do not fit, labels are all the same, a feature set is constant,
         n reaches the number of rows, a ridge is negative, or there are fewer than 40 rows, or of
         features as given 3 rows a direction.
+    WorkerError
+        If a worker computes with other code or versions than this process, or the workers are lost.
 
     Notes
     -----
@@ -210,7 +221,9 @@ def diagnose(
     known = read_labels(labels, classes)
     _check_loss(loss, known, as_given)
     further = None if replicates is None else known.encode(replicates)
-    moments = read_moments(weak, strong, known, further, energy, not as_given, group)
+    moments = read_moments(
+        weak, strong, known, further, energy, not as_given, group, Spread(cluster)
+    )
     points = LOGISTIC_POINTS if loss == "cross-entropy" else GRID_POINTS
     scale = moments.leading if penalty == "tuned" else moments.every
     d_s, d = scale.strong.d, max(scale.weak.d, scale.strong.d)

@@ -81,7 +81,7 @@ def gain_from_misfit(
         Whether the M inputs are fresh to both models, or those N that the student was trained on.
     radii : Radii
         Sizes of the inputs as the strong features see them, for fresh inputs only; that of layers
-        of networks matters by several per cent (`diagnosis.rows.radii_of`).
+        of networks matters by several per cent (`diagnosis.notes.radii_of`).
 
     Returns
     -------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,14 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_utils._validate import Array
-from w2s_utils.diagnosis.blocks import PANEL, Block, BlockGrams, unpack
+from w2s_utils.diagnosis.blocks import PANEL, BlockGrams, unpack
 from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.diagnosis.partition import Partition
 from w2s_utils.diagnosis.rows import FeatureSet, Reader, Rows, matrix_rows
+from w2s_utils.diagnosis.second_pass import read_grams, steps
+from w2s_utils.diagnosis.spread import HERE, Spread
 from w2s_utils.measure.correlation import BLOCKS, rows_needed
 
 LEAST_VARIANCE = 1e-12  # of whitened coordinates
-CHUNK = 2**24  # numbers that are read at once of both sets together, 128 MB as float64
 
 
 class FeatureSets(NamedTuple):
@@ -109,6 +109,7 @@ def read_moments(
     energy: float,
     standard: bool,
     group: ArrayLike | None = None,
+    spread: Spread = HERE,
 ) -> Moments:
     """Read the rows twice: for the principal directions, then for all that lives on them.
 
@@ -133,7 +134,7 @@ def read_moments(
     partition, chunks = Partition.of(M, group), steps((w, s), M)
     plain, labels = labels, labels.centred() if standard else labels
     for reader in (w, s):  # the same, whatever the other is
-        reader.find_directions(labels, steps((reader, reader), M), energy, standard)
+        reader.find_directions(labels, steps((reader, reader), M), energy, standard, spread)
     d_w, d_s = w.cuts[-1], s.cuts[-1]
     needed = rows_needed(d_w, d_s)
     if needed > M:
@@ -142,7 +143,7 @@ def read_moments(
             f"{M}; give more inputs or lower the energy."
         )
 
-    grams = read_grams((w, s), labels, chunks, standard, partition)
+    grams, notes = read_grams((w, s), labels, chunks, standard, partition, spread)
     noise = np.zeros((2, BLOCKS))
     if replicates is not None:
         for b in range(BLOCKS):
@@ -152,8 +153,8 @@ def read_moments(
     w_part, s_part = slice(d_w), slice(d_w, d_w + d_s)
     y_part = slice(d_w + d_s, d_w + d_s + labels.columns)
     of_w, of_s = (
-        reader.summaries(Z[part, part], Z[part, y_part], y_mean)
-        for reader, part in ((w, w_part), (s, s_part))
+        reader.summaries(Z[part, part], Z[part, y_part], y_mean, of_set)
+        for reader, part, of_set in zip((w, s), (w_part, s_part), notes, strict=True)
     )
     return Moments(
         grams=grams,
@@ -167,53 +168,6 @@ def read_moments(
         readers=(w, s),
         labels=labels,
     )
-
-
-def steps(readers: Sequence[Reader], rows: int) -> list[slice]:
-    """Rows that are read at once, in whole rounds of the blocks."""
-    width = sum(reader.shape[1] for reader in readers)
-    step = max(CHUNK // width // BLOCKS, 20) * BLOCKS
-    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
-
-
-def read_grams(
-    readers: Sequence[Reader],
-    labels: Labels,
-    chunks: list[slice],
-    standard: bool,
-    partition: Partition,
-) -> BlockGrams:
-    """Products of the rows of each block: all whitened coordinates, labels, a one if `standard`.
-
-    The first reader is the teacher's, to whose answers the others listen. Of large files with
-    digits enough for that, rows are multiplied in single precision.
-    """
-    single = len(chunks) > 1 and all(reader.in_single() for reader in readers)
-    kind: type[np.floating] = np.float32 if single else np.float64
-    for reader in readers:
-        reader.take_notes(kind)
-
-    def whitened(blocks: range) -> Iterator[tuple[int, Block]]:
-        for rows in chunks:
-            numbers = partition.numbers(rows)
-            here: slice | NDArray[np.intp] = slice(None)
-            if len(blocks) < BLOCKS:  # the rows are read once more
-                here = np.flatnonzero(np.isin(numbers, blocks))
-            y, where = labels.rows(rows).astype(kind)[here], np.arange(rows.start, rows.stop)[here]
-            along: list[Block] = []
-            for reader in readers:
-                X = reader.read(rows, kind)[here]
-                along.append(reader.whiten(X, y, where))
-                if len(blocks) == BLOCKS and reader is not readers[0]:
-                    reader.hear(X, along[0] @ readers[0].fit)
-            for b in blocks:
-                mine = np.flatnonzero(numbers[here] == b)
-                if len(mine):
-                    ones = np.ones((len(mine), int(standard)), kind)
-                    yield b, np.hstack([*(Z[mine] for Z in along), y[mine], ones])
-
-    columns = sum(reader.cuts[-1] for reader in readers) + labels.columns + standard
-    return BlockGrams(columns, whitened, single)
 
 
 def _within(y: Array, replicates: Array) -> Array:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from w2s_utils._files import code
 from w2s_utils.diagnosis.diagnose import Diagnosis, diagnose
 from w2s_utils.diagnosis.rows import Reader, Rows
+from w2s_utils.diagnosis.spread import Spread
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -76,19 +75,5 @@ def diagnosed(
     weak = teachers
     if len(students) > 1:  # what is found of a teacher is needed again
         weak = {name: Reader("weak", X) for name, X in teachers.items()}
-    if cluster is None:
-        found: Iterable[list[tuple[Pair, Diagnosis | str]]] = map(_Task.diagnose, tasks())
-    else:
-        from w2s_utils._workers import compute
-
-        found = compute(_Task.diagnose, [*tasks()], _about, 1, cluster)
-    for together in found:
+    for together in Spread(cluster).results(task.diagnose for task in tasks()):
         yield from together
-
-
-@cache
-def _about() -> dict[str, str]:
-    """What this process computes with."""
-    from w2s_utils._workers import VERSIONS
-
-    return {"the code of w2s_utils": code(__name__)[:16], **VERSIONS}

@@ -184,10 +184,12 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
     def without(b: int, gram: Block) -> list[tuple[dict[str, Array], Any]]:
         """Numbers of each case without a block, and what its test says."""
         in_half, size = int(sizes[b % 2 :: 2].sum() - sizes[b]), int(sizes[b])
-        parts = Sample.of(moments, sets, halves[b % 2] - gram, in_half, f"half without {b}")
+        part = f"half without {b}"
         overlaps = [
-            {"held_out": np.asarray(held_out(part.regressions(), of_halves[1 - b % 2]))}
-            for part, of_halves in zip(parts, fits, strict=True)
+            {"held_out": np.asarray(held_out(others.regressions(), of_halves[1 - b % 2]))}
+            for others, of_halves in zip(
+                Sample.of(moments, sets, halves[b % 2] - gram, in_half, part), fits, strict=True
+            )
         ]
         rest = Sample.of(
             moments, sets, halves[0] + halves[1] - gram, rows - size, f"all without {b}"
@@ -196,7 +198,6 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
         for others, case, overlap, ridges in zip(rest, cases, overlaps, chosen, strict=True):
             test = None if case.test is None else case.test(b, others, case.here(ridges))
             left_out.append((others.numbers(case.searched, ridges) | overlap, test))
-            vars(others).clear()  # it is large, and the loop holds it while the next is made
         return left_out
 
     blocks = moments.grams.map(without)

@@ -14,10 +14,12 @@ from numpy.typing import ArrayLike
 from w2s_utils import _ridge_path
 from w2s_utils._validate import Array, count, ridges
 from w2s_utils.diagnosis.labels import Labels, read_labels
-from w2s_utils.diagnosis.moments import LEAST_VARIANCE, covariance, read_grams, steps
+from w2s_utils.diagnosis.moments import LEAST_VARIANCE, covariance
 from w2s_utils.diagnosis.partition import Partition
 from w2s_utils.diagnosis.prediction import Numbers, Prediction, widened
 from w2s_utils.diagnosis.rows import FeatureSet, Reader, Rows, matrix_rows
+from w2s_utils.diagnosis.second_pass import read_grams, steps
+from w2s_utils.diagnosis.spread import HERE
 from w2s_utils.measure.correlation import BLOCKS
 from w2s_utils.theory.chain import Answers, Stage, average
 
@@ -256,15 +258,15 @@ def _of_middle(
             f"{len(labels)}; give more inputs or lower the energy."
         )
     partition = Partition.of(len(labels))
-    grams = read_grams(readers, centred, chunks, standard, partition)
+    grams, notes = read_grams(readers, centred, chunks, standard, partition, HERE)
     halves, total = grams.halves, grams.halves.sum(axis=0)
     every = covariance(total, len(labels), standard)
     label_mean = centred.rows(slice(None)).mean(axis=0)
     sets, start = [], 0
-    for reader in readers:
+    for reader, of_set in zip(readers, notes, strict=True):
         part = slice(start, start + reader.cuts[-1])
         cross = every[0][part, D:]
-        sets.append(reader.summaries(every[0][part, part], cross, label_mean)[-1])
+        sets.append(reader.summaries(every[0][part, part], cross, label_mean, of_set)[-1])
         start = part.stop
     block = partition.sizes
     of_halves = [

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.linalg import blas
 
+from w2s_utils._threads import in_threads, pieces
 from w2s_utils._validate import Array, numpy_array, real_array
 from w2s_utils.diagnosis.blocks import HELD, Block
 from w2s_utils.diagnosis.labels import Labels
+from w2s_utils.diagnosis.notes import Notes, radii_of
+from w2s_utils.diagnosis.spread import HERE, Spread
 from w2s_utils.directions import Radii
 from w2s_utils.measure.spectrum import energy_dimension, moment_directions
 
@@ -23,7 +26,7 @@ ENERGY = 0.99  # share that the leading directions carry, the paper's
 LEAST_ROWS = 3  # a direction
 SINGLE = 1e-4  # error of a whitened coordinate, which varies by 1, that single precision may make
 NOT_EXPLAINED = 0.01  # share of the labels, which it must not blur
-SIZES = 40  # groups of rows of like size; a blocks' worth of rows at least has one each
+FIRST = 1000  # rows that tell where the columns are, and how large
 
 
 class Rows(Protocol):
@@ -125,6 +128,17 @@ def let_go(features: Any) -> None:
             let_go(part)
 
 
+class _Sums(NamedTuple):
+    """Of some rows: what the first reading adds up, a value a row, and which columns vary not."""
+
+    rows: slice
+    moment: Array
+    cross: Array
+    power: float
+    mark: Array
+    constant: NDArray[np.bool_]
+
+
 class Reader:
     """One feature set, read twice: `find_directions`, then `whiten` along them.
 
@@ -144,24 +158,38 @@ class Reader:
         """Read some rows in single or double precision."""
         given = numpy_array(self.features[rows])
         self.narrow = given.dtype.kind == "f" and given.dtype.itemsize <= 4
-        X = real_array(given, f"{self.name}[{rows.start}:{rows.stop}]", 2, dtype=kind)
+
+        def checked(piece: slice) -> Block:
+            here = f"{self.name}[{rows.start + piece.start}:{rows.start + piece.stop}]"
+            return real_array(given[piece], here, 2, dtype=kind)
+
+        parts = pieces(*given.shape)
+        if len(parts) == 1:
+            X = checked(parts[0])
+        else:
+            X = np.empty(given.shape, kind)
+            in_threads(lambda piece: np.copyto(X[piece], checked(piece)), parts)
         let_go(self.features)
         return X
 
     def find_directions(
-        self, labels: Labels, chunks: list[slice], energy: float, standard: bool
+        self,
+        labels: Labels,
+        chunks: list[slice],
+        energy: float,
+        standard: bool,
+        spread: Spread = HERE,
     ) -> None:
         """Find the directions that carry this share of the energy.
 
         `standard`: of the columns at mean 0 and variance 1, else of the columns as they are given.
         """
-        self.taught, self.told = np.zeros((self.shape[1], labels.columns)), 0.0
         if chunks == self.chunks:  # others would change the last digits of the sums
             return
         rows, width = self.shape
         self.standard = standard
         self._kept.clear()
-        moment, cross, unit, power = self._products(labels, chunks)
+        moment, cross, unit, power = self._products(labels, chunks, spread)
         variances, directions = moment_directions(moment, 1)
         self.spectrum = variances[: np.count_nonzero(unit)]
         seen, most = directions.shape[1], rows // LEAST_ROWS if standard else width
@@ -181,34 +209,34 @@ class Reader:
         self.mark /= np.sqrt(np.mean(self.mark**2))
         self.chunks, self.bounded = chunks, labels.classes is not None
 
-    def _products(self, labels: Labels, chunks: list[slice]) -> tuple[Array, Array, Array, float]:
+    def _products(
+        self, labels: Labels, chunks: list[slice], spread: Spread
+    ) -> tuple[Array, Array, Array, float]:
         """Read the rows: second moment, products with the labels, units, the labels' mean square.
 
         Columns are multiplied by their units, which are 0 where a constant is left out. The moment
         is in these, the products in the columns' own.
         """
         rows, width = self.shape
-        moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns))
-        self.sums, self.origin, power = np.zeros(width), np.zeros(width), 0.0
-        self.mark = np.empty(rows)  # equal for equal rows, and by chance for no others
+        X = self[slice(0, min(rows, FIRST))]
+        mean, deviation = X.mean(axis=0), X.std(axis=0)
+        # A large mean would cost the digits of what varies.
+        self.origin = mean if self.standard else np.zeros(width)
         marking = np.random.default_rng(0).standard_normal(width)
-        low, high = np.full(width, np.inf), np.full(width, -np.inf)
-        for chunk in chunks:
-            X, y = self[chunk], labels.rows(chunk)
-            low, high = np.minimum(low, X.min(axis=0)), np.maximum(high, X.max(axis=0))
-            if chunk.start == 0:
-                first, spread = X.mean(axis=0), X.std(axis=0)
-                marking /= np.where(spread > 0, spread, 1)
-                if self.standard:  # a large mean would cost the digits of what varies
-                    self.origin = first
-            self.mark[chunk] = X @ marking - first @ marking
-            if self.standard:
-                X = X - self.origin
-            moment += X.T @ X / rows
-            cross += X.T @ y
-            self.sums += X.sum(axis=0)
-            power += np.sum(y**2) / rows
-        constant = low == high
+        marking /= np.where(deviation > 0, deviation, 1)
+        self.mark = np.empty(rows)  # equal for equal rows, and by chance for no others
+        sums = partial(self._sums, labels, X[0], marking)
+        moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns + 1))
+        power, constant = 0.0, np.ones(width, bool)
+        for part in spread.over(chunks, sums):
+            moment += part.moment
+            cross += part.cross
+            power += part.power / rows
+            constant &= part.constant
+            self.mark[part.rows] = part.mark
+        self.mark -= mean @ marking
+        moment /= rows
+        cross, self.sums = cross[:, :-1], cross[:, -1]
         if constant.all():
             raise ValueError(f"All columns of {self.name} are constant: there is nothing to learn.")
         if not self.standard:
@@ -222,6 +250,22 @@ class Reader:
         self.sums = np.zeros(width)
         unit = np.where(constant, 0.0, 1 / np.sqrt(np.where(constant, 1, moment.diagonal())))
         return moment * unit * unit[:, None], cross, unit, power
+
+    def _sums(self, labels: Labels, row: Array, marking: Array, chunks: Sequence[slice]) -> _Sums:
+        """Sums over some rows; a column is constant if they all agree with the given one."""
+        width = self.shape[1]
+        moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns + 1))
+        power, mark, equal = 0.0, [], np.arange(width)
+        for rows in chunks:
+            X, y = self[rows], labels.rows(rows)
+            equal = equal[(X[:, equal] == row[equal]).all(axis=0)]
+            mark.append(X @ marking)
+            centred = self.centred(X)
+            moment += centred.T @ centred
+            cross += centred.T @ np.column_stack([y, np.ones(len(y))])
+            power += float(np.sum(y**2))
+        rows, constant = slice(chunks[0].start, chunks[-1].stop), np.isin(np.arange(width), equal)
+        return _Sums(rows, moment, cross, power, np.concatenate(mark), constant)
 
     def _explained(self, cross: Array, power: float) -> tuple[float, float]:
         """What is cut off explains of what the rest leaves of a target: share and p-value.
@@ -238,12 +282,6 @@ class Reader:
         by_chance = stats.beta(count / 2, (free - count) / 2)
         return float(share - count / free), float(by_chance.sf(min(share, 1)))
 
-    def hear(self, X: Block, answers: Array) -> None:
-        """Take note of what a teacher says of these rows, if directions are cut off."""
-        if self.cut.count:
-            self.taught += (X - self.origin if self.standard else X).T @ answers
-            self.told += float(np.sum(answers**2)) / self.shape[0]
-
     def kept(self, name: str, find: Callable[[], tuple[Array, Array]]) -> tuple[Array, Array]:
         """What was found under this name; else find it.
 
@@ -258,54 +296,61 @@ class Reader:
         return found
 
     def in_single(self) -> bool:
-        """Whether what was read has no more digits than single precision, which are enough.
-
-        Then the directions are put into it, too.
-        """
+        """Whether what was read has no more digits than single precision, which are enough."""
         lengths = np.linalg.norm(self.map, axis=0)
         in_range = lengths.min() > 1e-30 and lengths.max() < 1e30
         enough = self.blur <= SINGLE and self.blind >= NOT_EXPLAINED
-        if not (self.narrow and in_range and enough):
-            return False
-        self.single = self.origin.astype(np.float32), self.map.astype(np.float32)
-        return True
+        return bool(self.narrow and in_range and enough)
 
-    def take_notes(self, kind: type[np.floating]) -> None:
-        """Make room for the rows' sizes and residuals, in the precision that they come in."""
-        self.leverage, self.residual = np.empty((2, len(self.cuts), self.shape[0]), kind)
+    def centred(self, X: Block) -> Block:
+        """What was read, about the means of columns that count at mean 0, in its own precision."""
+        return X - self.origin.astype(X.dtype) if self.standard else X
 
     def along(self, X: Block) -> Block:
         """Put what was read into coordinates along the directions, in its own precision."""
-        single = X.dtype == np.float32
-        origin, into = self.single if single else (self.origin, self.map)
-        centred = np.ascontiguousarray(X - origin if self.standard else X)
-        # By the BLAS that sums products of blocks: NumPy has another one, and the threads of two
-        # that take turns wait for each other.
-        product = blas.sgemm if single else blas.dgemm
-        return np.asarray(product(1.0, into.T, centred.T).T)
+        return self.centred(X) @ self.map.astype(X.dtype, copy=False)
 
-    def whiten(self, X: Block, y: Block, rows: NDArray[np.intp]) -> Block:
-        """`along`, with a note of the rows' sizes and residuals."""
-        Z = self.along(X)
-        for i, d in enumerate(self.cuts):
-            along = Z[:, :d]
-            self.leverage[i, rows] = np.einsum("ij,ij->i", along, along)
-            fit = self.fit[:d].astype(Z.dtype)
-            self.residual[i, rows] = np.sum((y - along @ fit) ** 2, axis=1)
-        return Z
+    def whiten(
+        self,
+        X: Block,
+        y: Block,
+        rows: NDArray[np.intp],
+        Z: Block,
+        place: NDArray[np.intp],
+        notes: Notes,
+    ) -> None:
+        """Write `along` into places of Z, and take notes of the rows."""
+        into, fit = self.map.astype(X.dtype, copy=False), self.fit.astype(X.dtype, copy=False)
+        noted = rows - notes.rows.start
 
-    def summaries(self, moment: Array, cross: Array, label_mean: Array) -> tuple[FeatureSet, ...]:
+        def piece(some: slice) -> None:
+            coordinates = self.centred(X[some]) @ into
+            Z[place[some]] = coordinates
+            for i, d in enumerate(self.cuts):
+                along = coordinates[:, :d]
+                notes.leverage[i, noted[some]] = np.einsum("ij,ij->i", along, along)
+                left = y[some] - along @ fit[:d]
+                notes.residual[i, noted[some]] = np.sum(left**2, axis=1)
+
+        in_threads(piece, pieces(*X.shape))
+
+    def summaries(
+        self, moment: Array, cross: Array, label_mean: Array, notes: Notes
+    ) -> tuple[FeatureSet, ...]:
         """Find what is known of the leading directions, and of all that are used.
 
         It takes the second moments of the whitened rows, and with the labels.
         """
         found = [
-            self._summary(i, moment[:d, :d], cross[:d], label_mean) for i, d in enumerate(self.cuts)
+            self._summary(i, moment[:d, :d], cross[:d], label_mean, notes)
+            for i, d in enumerate(self.cuts)
         ]
         return found[0], found[-1]
 
-    def _summary(self, i: int, moment: Array, cross: Array, label_mean: Array) -> FeatureSet:
-        leverage, residual = self.leverage[i].astype(float), self.residual[i].astype(float)
+    def _summary(
+        self, i: int, moment: Array, cross: Array, label_mean: Array, notes: Notes
+    ) -> FeatureSet:
+        leverage, residual = notes.leverage[i].astype(float), notes.residual[i].astype(float)
         d = len(moment)
         mean, total = leverage.mean(), residual.sum()
         intercept = 0.0
@@ -319,8 +364,8 @@ class Reader:
             if constant > SPANNED and total > 0:
                 intercept = float(missed / (constant * residual.mean()))
         cut = self.cut
-        if self.told:
-            taught, p_value = self._explained(self.taught, self.told)
+        if notes.told[0]:
+            taught, p_value = self._explained(notes.taught, float(notes.told[0]) / self.shape[0])
             cut = replace(cut, taught=taught, taught_p_value=p_value)
         return FeatureSet(
             self.name,
@@ -335,20 +380,3 @@ class Reader:
             intercept=intercept,
             cut=cut,
         )
-
-
-def radii_of(leverage: Array, residual: Array) -> Radii:
-    """Sizes of inputs from their leverages, and the power of what a fit leaves at these sizes."""
-    rows, mean = len(leverage), leverage.mean()
-    # A row pulls the second moment and the fit towards itself: leave it out of both.
-    left = np.maximum(1 - leverage / rows, 1 / rows)
-    size, noise = leverage / left, residual / left
-    order = np.array_split(np.argsort(size), SIZES)
-    groups = np.array([size[part].mean() for part in order]) / size.mean()
-    # Gaussian inputs of equal size vary, too: shrink what is measured to Var(r^2).
-    spread, chance = size.var() / size.mean() ** 2, 2 / (mean * (1 - mean / rows))
-    variance = max((spread - chance) / (1 + chance), 0.0)
-    shrink = min(np.sqrt(variance / spread), 1 - 1e-3) if spread > 0 else 0.0
-    squared = 1 + shrink * (groups - 1)
-    power = np.array([noise[part].mean() for part in order]) if noise.any() else np.ones(SIZES)
-    return Radii(squared / squared.mean(), power / power.mean())

@@ -77,6 +77,26 @@ class Signal:
 
 
 @dataclass(frozen=True, eq=False)
+class _Whole:
+    """The second moment of weak and strong coordinates along all directions, and of labels."""
+
+    moment: Array
+    parts: tuple[slice, slice, slice]
+
+    @cached_property
+    def whitened(self) -> tuple[Array, Array, Array, Array]:
+        """As that of a `Sample`: of the leading directions it is a part of each array."""
+        moment, (w, s, y) = self.moment, self.parts
+        weak, strong = (linalg.cholesky(moment[part, part], lower=True) for part in (w, s))
+        on_weak = linalg.solve_triangular(weak, np.hstack([moment[w, s], moment[w, y]]), lower=True)
+        d_w, d_s = len(weak), len(strong)
+        on_strong = linalg.solve_triangular(
+            strong, np.hstack([on_weak[:, :d_s].T, moment[s, y]]), lower=True
+        )
+        return on_strong[:, :d_w].T, on_weak[:, d_s:], on_strong[:, d_w:], moment.diagonal()[y]
+
+
+@dataclass(frozen=True, eq=False)
 class Sample:
     """The second moment of some of the rows, and what both theories make of it.
 
@@ -87,8 +107,8 @@ class Sample:
     ----------
     sets : FeatureSets
         The directions that count, of all rows.
-    moment : ndarray
-        Of weak and strong coordinates along them, and labels.
+    of_every : _Whole
+        Along all directions, which leading ones are the first of.
     rows : int
         Free ones.
     moments : Moments
@@ -98,7 +118,7 @@ class Sample:
     """
 
     sets: FeatureSets
-    moment: Array
+    of_every: _Whole
     rows: int
     moments: Moments
     part: str
@@ -107,20 +127,13 @@ class Sample:
     def of(
         cls, moments: Moments, sets: Sequence[FeatureSets], gram: Array, rows: int, part: str
     ) -> Iterator[Sample]:
-        """Of each of the sets in turn, from a packed product of so many rows.
-
-        They are large: let go of one before the next is made.
-        """
+        """Of each of the sets in turn, from a packed product of so many rows."""
         moment, free = moments.of(gram, rows)
-        del gram
-        every = moments.every
-        d_w, D = every.weak.d, every.weak.d + every.strong.d
+        del gram  # it is large
+        d_w, D = moments.every.weak.d, moments.every.weak.d + moments.every.strong.d
+        of_every = _Whole(moment, (slice(d_w), slice(d_w, D), slice(D, None)))
         for used in sets:
-            kept = np.r_[: used.weak.d, d_w : d_w + used.strong.d, D : len(moment)]
-            some = moment if used is every else moment[np.ix_(kept, kept)]
-            if used is sets[-1]:
-                del moment
-            yield cls(used, some, free, moments, part)
+            yield cls(used, of_every, free, moments, part)
 
     @classmethod
     def whole(cls, moments: Moments, sets: FeatureSets) -> Sample:
@@ -134,10 +147,15 @@ class Sample:
         return next(cls.of(moments, [sets], moments.grams.halves[k], rows, f"half {k}"))
 
     @property
+    def moment(self) -> Array:
+        """Second moment of all directions and the labels."""
+        return self.of_every.moment
+
+    @property
     def parts(self) -> tuple[slice, slice, slice]:
-        """Where the weak and the strong coordinates and the labels are."""
-        d_w, D = self.sets.weak.d, self.sets.weak.d + self.sets.strong.d
-        return slice(d_w), slice(d_w, D), slice(D, None)
+        """Where the weak and the strong coordinates and the labels are in it."""
+        _, s, y = self.of_every.parts
+        return slice(self.sets.weak.d), slice(s.start, s.start + self.sets.strong.d), y
 
     def numbers(self, grid: Grid, ridges: Sequence[Ridges]) -> dict[str, Array]:
         """Numbers of a `Prediction` but for the held-out overlap and the label noise."""
@@ -239,8 +257,8 @@ class Sample:
 
     def regressions(self) -> tuple[Array, Array]:
         """Coefficients of strong on weak and of weak on strong."""
-        w, s, _ = self.parts
-        return regressions(self.moment[: s.stop, : s.stop], w.stop)
+        moment, (w, s, _) = self.moment, self.parts
+        return regressions(moment[w, w], moment[w, s], moment[s, s])
 
     @property
     def canonical_correlations(self) -> Array:
@@ -280,17 +298,12 @@ class Sample:
             noise_variance=0.0,
         )
 
-    @cached_property
+    @property
     def whitened(self) -> tuple[Array, Array, Array, Array]:
         """Inner products (d_w, d_s) of orthonormal bases, labels along them, and their power."""
-        moment, (w, s, y) = self.moment, self.parts
-        weak, strong = (linalg.cholesky(moment[part, part], lower=True) for part in (w, s))
-        on_weak = linalg.solve_triangular(weak, np.hstack([moment[w, s], moment[w, y]]), lower=True)
-        d_w, d_s = len(weak), len(strong)
-        on_strong = linalg.solve_triangular(
-            strong, np.hstack([on_weak[:, :d_s].T, moment[s, y]]), lower=True
-        )
-        return on_strong[:, :d_w].T, on_weak[:, d_s:], on_strong[:, d_w:], moment.diagonal()[y]
+        cross, weak, strong, power = self.of_every.whitened
+        w, s = self.sets.weak.d, self.sets.strong.d
+        return cross[:w, :s], weak[:w], strong[:s], power
 
     @cached_property
     def principal(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:

@@ -13,8 +13,9 @@ from scipy import linalg
 from w2s_utils._validate import Array
 from w2s_utils.diagnosis.blocks import HELD, BlockGrams, unpack
 from w2s_utils.diagnosis.labels import Labels
-from w2s_utils.diagnosis.moments import CHUNK
-from w2s_utils.diagnosis.rows import LEAST_ROWS, Reader, radii_of
+from w2s_utils.diagnosis.notes import radii_of
+from w2s_utils.diagnosis.rows import LEAST_ROWS, Reader
+from w2s_utils.diagnosis.second_pass import CHUNK
 from w2s_utils.diagnosis.sets import Inputs, Stacked
 from w2s_utils.directions import Radii
 from w2s_utils.measure.correlation import BLOCKS, rows_needed

@@ -16,9 +16,9 @@ from w2s_utils._files import code, digest, packages, read_json, write_atomically
 from w2s_utils._validate import numpy_array
 from w2s_utils.diagnosis.classification import LossName
 from w2s_utils.diagnosis.diagnose import Diagnosis
-from w2s_utils.diagnosis.moments import CHUNK
 from w2s_utils.diagnosis.pairs import Pair, diagnosed
 from w2s_utils.diagnosis.rows import Rows, matrix_rows
+from w2s_utils.diagnosis.second_pass import CHUNK
 
 if TYPE_CHECKING:
     from distributed import Client

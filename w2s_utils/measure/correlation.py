@@ -130,14 +130,18 @@ def correlation_dimension(
         )
     Z = np.column_stack([W, S])
     halves = [half.T @ half for half in (Z[::2], Z[1::2])]
-    total, fits = halves[0] + halves[1], [regressions(half, d_w) for half in halves]
+
+    def fits(gram: Array) -> tuple[Array, Array]:
+        return regressions(gram[:d_w, :d_w], gram[:d_w, d_w:], gram[d_w:, d_w:])
+
+    total, of_halves = halves[0] + halves[1], [*map(fits, halves)]
     left_out = np.empty((BLOCKS, 2))
     for b in range(BLOCKS):
         block = Z[b::BLOCKS]
         gram = block.T @ block
         overlap = _plug_in(total - gram, d_w)
         left_out[b, 0] = corrected(overlap, rows - len(block), d_w, d_s)
-        left_out[b, 1] = held_out(regressions(halves[b % 2] - gram, d_w), fits[1 - b % 2])
+        left_out[b, 1] = held_out(fits(halves[b % 2] - gram), of_halves[1 - b % 2])
     errors = np.sqrt((BLOCKS - 1) * left_out.var(axis=0))
 
     plug_in = _plug_in(total, d_w)
@@ -145,7 +149,7 @@ def correlation_dimension(
         estimate=corrected(plug_in, rows, d_w, d_s),
         standard_error=float(errors[0]),
         plug_in=plug_in,
-        held_out=held_out(*fits),
+        held_out=held_out(*of_halves),
         held_out_error=float(errors[1]),
         chance=d_w * d_s / rows,
         d_w=d_w,
@@ -173,11 +177,13 @@ def corrected(plug_in: float, rows: int, d_w: int, d_s: int) -> float:
     return float((rows * plug_in - d_w * d_s) / (rows - d_w - d_s + plug_in))
 
 
-def regressions(gram: Array, d_w: int) -> tuple[Array, Array]:
-    """Coefficients of strong on weak, (d_w, d_s), and of weak on strong, (d_s, d_w)."""
-    cross = gram[:d_w, d_w:]
-    on_weak: Array = linalg.solve(gram[:d_w, :d_w], cross, assume_a="pos")
-    on_strong: Array = linalg.solve(gram[d_w:, d_w:], cross.T, assume_a="pos")
+def regressions(weak: Array, cross: Array, strong: Array) -> tuple[Array, Array]:
+    """Coefficients of strong on weak, (d_w, d_s), and of weak on strong, (d_s, d_w).
+
+    It takes second moments: of the weak features, of both sets together, of the strong ones.
+    """
+    on_weak: Array = linalg.cho_solve(linalg.cho_factor(weak), cross)
+    on_strong: Array = linalg.cho_solve(linalg.cho_factor(strong), cross.T)
     return on_weak, on_strong
 
 
