@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
-from threadpoolctl import threadpool_info, threadpool_limits
+import scipy.linalg  # noqa: F401  has a library of its own
+from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,13 +23,25 @@ def in_threads(
 
     It gains where NumPy works: SciPy's wrappers of LAPACK and BLAS do not let others run.
     """
-    several = len(items) > 1 and most != 1
-    cores = max((pool["num_threads"] for pool in threadpool_info()), default=1) if several else 1
-    threads = min(cores, len(items), most or cores)
+    threads = min(len(items), most or len(items))
+    if threads > 1:
+        threads = min(threads, cores())
     if threads < 2:
         return [*map(function, items)]
-    with threadpool_limits(cores // threads), ThreadPoolExecutor(threads) as pool:
+    limits = _blas().limit(limits=cores() // threads)
+    with limits, ThreadPoolExecutor(threads) as pool:
         return [*pool.map(function, items)]
+
+
+def cores() -> int:
+    """Threads that BLAS uses at the moment."""
+    return max((library["num_threads"] for library in _blas().info()), default=1)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The libraries of NumPy and SciPy, which take a while to be found."""
+    return ThreadpoolController()
 
 
 def pieces(rows: int, width: int) -> list[slice]:

@@ -241,7 +241,7 @@ def test_blocks_are_mapped_in_order_by_any_number_of_threads(monkeypatch, held):
     monkeypatch.setattr(blocks, "HELD", held * next(iter(whole)).nbytes)
     expected = [(b, gram.sum()) for b, gram in enumerate(whole)]
     for cores in (1, 2, 7):
-        monkeypatch.setattr(_threads, "threadpool_info", lambda k=cores: [{"num_threads": k}])
+        monkeypatch.setattr(_threads, "cores", lambda k=cores: k)
         monkeypatch.setattr(blocks, "COPIES", 0.01)  # so that they are threads
         found = read_moments(W, S, labels, None, 0.999, standard=False).grams
         assert found.map(lambda b, gram: (b, gram.sum())) == expected
