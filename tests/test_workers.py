@@ -193,7 +193,9 @@ def test_the_last_worker_is_lost(taken, started, scheduler, tmp_path, monkeypatc
     monkeypatch.setattr(_workers, "AHEAD", 3)
     worker = start_worker(started, scheduler)
     kill = kill_after(worker, taken)
-    with pytest.raises(WorkerError, match=r"has no workers; start some with .*checkpoints hold is kept"):
+    with pytest.raises(
+        WorkerError, match=r"has no workers; start some with .*checkpoints hold is kept"
+    ):
         sweeps.run(**GRID, cluster=scheduler, checkpoints=tmp_path, progress=kill)
     assert len(finished(tmp_path)) == taken
     assert_goes_on(reference, tmp_path, taken)
@@ -206,7 +208,9 @@ def test_a_worker_is_lost_where_nothing_is_tried_again(tmp_path, reference):
         Client(cluster) as client,
     ):
         (pid,) = client.run(os.getpid).values()
-        with pytest.raises(WorkerError, match=r"failed with KilledWorker: .* What checkpoints hold is"):
+        with pytest.raises(
+            WorkerError, match=r"failed with KilledWorker: .* What checkpoints hold is"
+        ):
             sweeps.run(
                 **GRID,
                 cluster=client,

@@ -13,7 +13,6 @@ from matplotlib.collections import Collection, LineCollection, PathCollection, Q
 from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 COLUMNS = ("panel", "series", "x", "y", "low", "high", "value")
 Row = tuple[str, object, object, object, object, object]  # all of COLUMNS but the panel
@@ -63,7 +62,8 @@ def _rows(ax: Axes) -> Iterator[Row]:
         elif isinstance(container, BarContainer) and container.patches:
             name = _name(container, container.patches[0].get_facecolor())
             for bar in container.patches:
-                yield from _bar(bar, name)
+                x, y = bar.get_x() + bar.get_width() / 2, bar.get_y() + bar.get_height()
+                yield name, x, y, "", "", ""
     for line in ax.lines:
         along_both = all(line.get_transform().contains_branch_seperately(ax.transData))
         if id(line) in drawn or not along_both:
@@ -86,10 +86,6 @@ def _with_bars(container: ErrorbarContainer) -> Iterator[Row]:
             ends = [sorted(segment[:, 1]) if len(segment) else ("", "") for segment in segments]
     name = _name(container, line.get_color())
     yield from ((name, *point, *end, "") for *point, end in zip(x, y, ends, strict=True))
-
-
-def _bar(bar: Rectangle, name: str) -> Iterator[Row]:
-    yield name, bar.get_x() + bar.get_width() / 2, bar.get_y() + bar.get_height(), "", "", ""
 
 
 def _collected(part: Collection) -> Iterator[Row]:

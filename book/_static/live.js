@@ -19,10 +19,14 @@
     at: (x) => evaluate({ ...s, [axis]: x }).risks[model],
   }));
 
-  const SIZES = {
+  const SLIDERS = {
     N: ["pseudo-labels N", 110, 1000000, 4000, true],
     n: ["labels n", 210, 100000, 400, true],
+    d_sw: ["shared dimensions d_sw", 1, 99, 10],
+    noise_variance: ["label noise σ²", 0.0001, 1, 0.01, true, false],
   };
+  /** Variance that a student keeps: what is inherited, and what is not averaged out. */
+  const inAll = (...at) => { const { inherited, reduced } = kept(...at); return inherited + reduced; };
   /** Risks of teacher, middle model if there is one, and student; steps share the pseudo-labels. */
   const through = (s, ...middle) => chain({
     d: 20, noise_variance: 1, target: s.target, angles: [0, ...middle, s.student],
@@ -31,8 +35,8 @@
   /** The two ratios of the paper's pair along one of the sizes. */
   const ratios = (axis, of) => ({
     caption: `PGR and OPR of the paper’s pair against ${of}: the two ratios of expected risks.`,
-    sliders: { [axis]: SIZES[axis], ...SIZES, d_sw: ["shared dimensions d_sw", 1, 99, 10], noise_variance: ["label noise σ²", 0.0001, 1, 0.01, true, false] },
-    x: { key: axis, label: SIZES[axis][0], log: true },
+    sliders: { [axis]: SLIDERS[axis], ...SLIDERS },
+    x: { key: axis, label: SLIDERS[axis][0], log: true },
     y: { label: "ratio", range: (values) => [Math.max(Math.min(0, ...values), -1), Math.min(Math.max(1.2, ...values), 20)] },
     curves: (s) => [
       { look: "student", name: "PGR", at: (x) => evaluate({ ...paper(s.d_sw), ...s, [axis]: x }).pgr },
@@ -54,19 +58,19 @@
       x: { key: "angle", label: "angle to the student’s features, degrees" },
       y: { label: "variance kept, share of the teacher’s", range: () => [0, 1] },
       curves: (s) => [
-        { look: "student", name: "kept", at: (x) => { const k = kept(x, 100, s.N); return k.inherited + k.reduced; } },
+        { look: "student", name: "kept", at: (x) => inAll(x, 100, s.N) },
         { look: "inherited", name: "inherited, cos² θ", at: (x) => kept(x, 100, s.N).inherited },
       ],
       says: (s) => {
         const k = kept(s.angle, 100, s.N);
-        return `The student keeps ${percent(k.inherited + k.reduced)}: ${percent(k.inherited)} inherited, and ${percent(k.reduced)} that pseudo-labels have not averaged out.`;
+        return `The student keeps ${percent(inAll(s.angle, 100, s.N))}: ${percent(k.inherited)} inherited, and ${percent(k.reduced)} that pseudo-labels have not averaged out.`;
       },
     },
     recovery: ratios("N", "pseudo-labels"),
     labels: ratios("n", "labels"),
     risks: {
       caption: "The four expected risks of the paper’s pair against labels, both axes logarithmic.",
-      sliders: { n: SIZES.n, N: SIZES.N, d_sw: ["shared dimensions d_sw", 1, 99, 10], noise_variance: ["label noise σ²", 0.0001, 1, 0.01, true, false] },
+      sliders: { n: SLIDERS.n, ...SLIDERS },
       x: { key: "n", label: "labels n", log: true },
       y: { label: "expected excess risk", log: true, range: (values) => [Math.min(...values) / 1.3, Math.max(...values) * 1.3] },
       curves: (s) => risks({ ...paper(s.d_sw), ...s }, "n"),
@@ -100,11 +104,11 @@
       x: { key: "r", label: "correlation of the two directions in the pool" },
       y: { label: "variance kept, share of the teacher’s", range: (values) => [0, Math.max(1, ...values)] },
       curves: (s) => [
-        { look: "student", name: "kept", at: (x) => { const k = kept(s.angle, 100, s.N, x); return k.inherited + k.reduced; } },
+        { look: "student", name: "kept", at: (x) => inAll(s.angle, 100, s.N, x) },
         { look: "inherited", name: "inherited", at: (x) => kept(s.angle, 100, s.N, x).inherited },
       ],
       says: (s) => {
-        const share = (r) => { const k = kept(s.angle, 100, s.N, r); return k.inherited + k.reduced; };
+        const share = (r) => inAll(s.angle, 100, s.N, r);
         return `At ${number(s.angle)}° the student keeps ${percent(share(s.r))} of the variance with correlation ${number(s.r)}, and ${percent(share(0))} without any.`;
       },
     },

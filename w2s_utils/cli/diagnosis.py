@@ -88,10 +88,8 @@ def diagnose(
     Files are .npy, .npz, .safetensors, .pt, .csv, .parquet or .arrow; FILE::NAME names one of
     several arrays or columns. A folder or a pattern in quotes stands for its files, one under the
     other. A .npy or .safetensors file may be larger than memory. With --dask the workers of a
-    cluster read the rows, a part each; they open .npy and .safetensors files under the same path.
+    cluster read the rows, a part each; they open such files under the same path. Examples:
 
-    Examples
-    --------
     w2s diagnose --weak weak.npy --strong strong.npy --labels labels.npy
 
     w2s diagnose --weak a.npz::small --strong a.npz::large --labels people.csv::age --n 1000

@@ -126,7 +126,8 @@ class _Along:
                 X, mine = reader.read(rows, self.kind)[here], Z[:, edges[i] : edges[i + 1]]
                 reader.whiten(X, y, where, mine, place, note)
                 if len(blocks) == BLOCKS and reader is not first and reader.cut.count:
-                    note.hear(reader.centred(X), Z[place, : edges[1]] @ first.fit)
+                    answers = Z[place, : edges[1]] @ first.fit
+                    note.hear(reader.centred(X.astype(np.float64, copy=False)), answers)
             ends = np.searchsorted(numbers[in_order], range(blocks.start, blocks.stop + 1))
             for b, (start, stop) in zip(blocks, pairwise(ends), strict=True):
                 if start < stop:

@@ -63,10 +63,10 @@ def effective_ridge(spectrum: ArrayLike, m: ArrayLike, alpha: ArrayLike) -> Arra
     positive = (alpha > 0) | (m < len(var))
     samples, penalty = m[positive], m[positive] * alpha[positive]
     step = q = samples / (penalty + var.sum())
-    while np.any(step > 1e-14 * q):
-        growth = 1 + np.multiply.outer(q, var)
-        gap = samples - len(var) - penalty * q + np.sum(1 / growth, axis=-1)
-        step = np.maximum(gap, 0) / (penalty + np.sum(var / growth / growth, axis=-1))
+    while (step > 1e-14 * q).any():
+        left = 1 / (1 + np.multiply.outer(q, var))
+        gap = samples - len(var) - penalty * q + left.sum(axis=-1)
+        step = np.maximum(gap, 0) / (penalty + left**2 @ var)
         q = q + step
     kappa[positive] = 1 / q
     return kappa
@@ -146,14 +146,14 @@ def effective_samples(
     q, eta = np.ones(m.shape), np.full(m.shape, np.mean(noise / r2))
     open_ = m > df1 * (1 + 1e-12)  # else the fit interpolates, and delta is infinite
     samples, penalty = m[open_], alpha[open_]
+    share, share2 = r2 / r2.size, r2**2 / r2.size
     x = np.log(df1[open_] / (samples - df1[open_]))  # log delta
     for _ in range(STEPS):
-        response = np.multiply.outer(np.exp(x), r2)
-        kept = 1 / (1 + response)
-        gamma, gamma2 = np.mean(r2 * kept, axis=-1), np.mean((r2 * kept) ** 2, axis=-1)
+        kept = 1 / (1 + np.multiply.outer(np.exp(x), r2))
+        gamma, gamma2 = kept @ share, kept**2 @ share2
         ridge = penalty / gamma
         factors = var / np.add.outer(ridge, var)
-        used, used2 = factors.sum(axis=-1), np.sum(factors**2, axis=-1)
+        used, used2 = factors.sum(axis=-1), (factors**2).sum(axis=-1)
         gap = np.log(used / (samples * gamma)) - x
         growth = np.exp(x) * gamma2 / gamma  # of log kappa with x
         step = gap / ((1 - used2 / used) * growth + 1 - growth)
@@ -162,5 +162,5 @@ def effective_samples(
             break
     kappa[open_] = ridge
     q[open_] = gamma2 / gamma**2
-    eta[open_] = np.mean(noise * r2 * kept**2, axis=-1) / gamma**2
+    eta[open_] = kept**2 @ (noise * share) / gamma**2
     return EffectiveFit(kappa, m / q, eta / q)

@@ -27,7 +27,7 @@ def add_links(app: Sphinx, document: nodes.document) -> None:
                 table = f"{FOLDER}/{figure['ids'][0]}.csv"
                 path = relpath(table, str(PurePosixPath(docname).parent))
                 links.append(f'<a href="{path}" download>Numbers (CSV)</a>')
-                app.env.metadata[docname].setdefault("tables", {})[table] = tables[cell]
+                app.env.metadata[docname].setdefault("tables", {})[table] = cell
             figure += nodes.legend(
                 "", nodes.raw("", f'<p class="behind">{" · ".join(links)}</p>', format="html")
             )
@@ -50,9 +50,11 @@ def write_tables(app: Sphinx, error: Exception | None) -> None:
         return
     folder = Path(app.outdir) / FOLDER
     folder.mkdir(exist_ok=True)
-    for metadata in app.env.metadata.values():
-        for table, text in metadata.get("tables", {}).items():
-            (Path(app.outdir) / table).write_text(text, encoding="utf-8")
+    for docname, metadata in app.env.metadata.items():
+        if "tables" in metadata:
+            tables = tables_of(Path(app.env.doc2path(docname)))
+            for table, cell in metadata["tables"].items():
+                (Path(app.outdir) / table).write_text(tables[cell], encoding="utf-8")
 
 
 def setup(app: Sphinx) -> None:
