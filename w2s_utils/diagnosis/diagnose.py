@@ -189,7 +189,7 @@ def diagnose(
 
     *Large files.* The rows are read some at a time. Memory follows the width of the features,
     hardly the rows or the retained directions: measured, for two sets of 200,000 x 1,024
-    half-precision numbers, 0.4 GB with 8 directions of each and 0.7 GB with all; the same for
+    half-precision numbers, 0.4 GB with 8 directions of each and 0.6 GB with all; the same for
     1,000,000 rows in five files; 1.4 GB for 400,000 x 2,048 with all directions. Of very many
     directions the products of the 20 blocks are not held at once, and rows are read more than
     twice.
