@@ -243,8 +243,8 @@ def test_the_scheduler_is_lost(started, w2s, tmp_path, monkeypatch):
         code, _, said = w2s(*command, "--dask", address)
     assert code == 1
     assert said == (
-        "w2s: The Dask scheduler was lost. What checkpoints hold is kept: the same call goes on from "
-        "there.\n"
+        "w2s: The Dask scheduler was lost. What checkpoints hold is kept: the same call goes on "
+        "from there.\n"
     )
     before = finished(tmp_path / "x.csv.parts")
     assert len(before) == 3

@@ -199,7 +199,9 @@ class Reader:
         directions /= np.sqrt(variances[:seen])
         blurred = np.sqrt((moment.diagonal() @ directions[:, :d] ** 2).max())
         directions *= unit[:, None]
-        self.map, self.rest = np.ascontiguousarray(directions[:, :d]), directions[:, d:]
+        self.map, self.rest = (
+            np.ascontiguousarray(part) for part in (directions[:, :d], directions[:, d:])
+        )
         self.fit = self.map.T @ cross / rows
         self.blur = float(np.finfo(np.float32).eps * blurred)
         self.blind = float(1 - np.sum(self.fit**2) / power) if power else 1.0

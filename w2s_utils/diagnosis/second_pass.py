@@ -22,10 +22,15 @@ from w2s_utils.measure.correlation import BLOCKS
 CHUNK = 2**23  # numbers that are read at once of both sets together, 64 MB as float64
 
 
-def steps(readers: Sequence[Reader], rows: int) -> list[slice]:
-    """Rows that are read at once, in whole rounds of the blocks."""
+def at_once(readers: Sequence[Reader]) -> int:
+    """How many rows are read at once, in whole rounds of the blocks."""
     width = sum(reader.shape[1] for reader in readers)
-    step = max(CHUNK // width // BLOCKS, 20) * BLOCKS
+    return max(CHUNK // width // BLOCKS, 20) * BLOCKS
+
+
+def steps(readers: Sequence[Reader], rows: int) -> list[slice]:
+    """Rows that are read at once, one after the other."""
+    step = at_once(readers)
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 

@@ -15,7 +15,7 @@ from w2s_utils.diagnosis.blocks import HELD, BlockGrams, unpack
 from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.diagnosis.notes import radii_of
 from w2s_utils.diagnosis.rows import LEAST_ROWS, Reader
-from w2s_utils.diagnosis.second_pass import CHUNK
+from w2s_utils.diagnosis.second_pass import at_once
 from w2s_utils.diagnosis.sets import Inputs, Stacked
 from w2s_utils.directions import Radii
 from w2s_utils.measure.correlation import BLOCKS, rows_needed
@@ -121,8 +121,7 @@ def read_laws(
 
     stacks = [stacked(name) for name in ("weak", "strong")]
     w, s = (Reader(name, X) for name, X in zip(("weak", "strong"), stacks, strict=True))
-    step = max(CHUNK // (w.shape[1] + s.shape[1]) // BLOCKS, 20) * BLOCKS
-    chunks = stacks[0].chunks(step)
+    chunks = stacks[0].chunks(at_once((w, s)))
     for reader in (w, s):
         nothing = Labels(np.empty((reader.shape[0], 0)), None)
         reader.find_directions(nothing, [rows for _, rows in chunks], energy, standard)
@@ -134,10 +133,7 @@ def read_laws(
     def coordinates(i: int, chunk: slice) -> tuple[Array, Array, Array, slice]:
         start = int(stacks[0].starts[i])
         within, labels = slice(chunk.start - start, chunk.stop - start), sets[i].labels
-        of_w, of_s = (
-            (X[chunk] - X.origin if standard else X[chunk]) @ X.map[:, :d]
-            for X, d in ((w, d_w), (s, d_s))
-        )
+        of_w, of_s = (X.centred(X[chunk]) @ X.map[:, :d] for X, d in ((w, d_w), (s, d_s)))
         y = np.zeros((chunk.stop - chunk.start, k)) if labels is None else labels.rows(within)
         return of_w, of_s, y, within
 
