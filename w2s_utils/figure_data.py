@@ -62,8 +62,8 @@ def _rows(ax: Axes) -> Iterator[Row]:
         elif isinstance(container, BarContainer) and container.patches:
             name = _name(container, container.patches[0].get_facecolor())
             for bar in container.patches:
-                x, y = bar.get_x() + bar.get_width() / 2, bar.get_y() + bar.get_height()
-                yield name, x, y, "", "", ""
+                middle, end = bar.get_x() + bar.get_width() / 2, bar.get_y() + bar.get_height()
+                yield name, middle, end, "", "", ""
     for line in ax.lines:
         along_both = all(line.get_transform().contains_branch_seperately(ax.transData))
         if id(line) in drawn or not along_both:
