@@ -316,7 +316,7 @@ def large_diagnoses():
             for _ in range(2)
         ]
         (whole, *parts, peak), (in_double,), (in_single,) = map(min, zip(*rounds, strict=True))
-        *_, of_shards, shards_peak = in_child(LARGE_DIAGNOSIS, *every)
+        of_shards, *_, shards_peak = in_child(LARGE_DIAGNOSIS, *every)
         seconds = {
             f"diagnosis of {LARGE:,} x {WIDTH:,}": whole,
             "of it the first reading, for directions": parts[0],

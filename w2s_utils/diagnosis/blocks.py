@@ -46,6 +46,8 @@ class BlockGrams:
     ----------
     halves : (2, D(D + 1)/2) ndarray
         Sums over the even and over the odd blocks.
+    kind : dtype
+        Of the products of a block.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class BlockGrams:
         self.columns, self._read, self._first = columns, read, 0
         self._sums = partial(block_sums, columns=columns, single=single, held=held)
         self._held, self.halves = self._sums(read(range(BLOCKS)), range(BLOCKS))
-        self._count = len(self._held)
+        self._count, self.kind = len(self._held), self._held.dtype
         for block, gram in enumerate(self._held):
             self.halves[block % 2] += gram
 

@@ -179,7 +179,13 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
     noise, noise_left = _noise(moments, noise_variance)
     sets = [case.sets for case in cases]
     chosen = [choose_ridges(moments, case.sets, case.searched) for case in cases]
-    fits = [[Sample.half(moments, of, k).regressions() for k in (0, 1)] for of in sets]
+
+    def of_half(of: FeatureSets, k: int) -> tuple[Array, Array]:
+        """Its regressions, with no more digits than the products of the blocks have."""
+        one, two = Sample.half(moments, of, k).regressions()
+        return one.astype(moments.grams.kind), two.astype(moments.grams.kind)
+
+    fits = [[of_half(of, k) for k in (0, 1)] for of in sets]
 
     def without(b: int, gram: Block) -> list[tuple[dict[str, Array], Any]]:
         """Numbers of each case without a block, and what its test says."""
@@ -191,9 +197,10 @@ def predict(moments: Moments, cases: Sequence[Case], noise_variance: float | Non
                 Sample.of(moments, sets, halves[b % 2] - gram, in_half, part), fits, strict=True
             )
         ]
-        rest = Sample.of(
-            moments, sets, halves[0] + halves[1] - gram, rows - size, f"all without {b}"
-        )
+        left = halves[0] + halves[1]
+        left -= gram
+        rest = Sample.of(moments, sets, left, rows - size, f"all without {b}")
+        del left  # it is large
         left_out = []
         for others, case, overlap, ridges in zip(rest, cases, overlaps, chosen, strict=True):
             test = None if case.test is None else case.test(b, others, case.here(ridges))
