@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.diagnosis.test_study import SIZES, models
-from w2s_utils import _workers
+from w2s_utils import _files, _workers
 from w2s_utils._workers import WorkerError, _packed, _unpacked
 from w2s_utils.diagnosis import blocks, diagnose, rank_teachers, second_pass, spread, study
 from w2s_utils.diagnosis.study import Study
@@ -185,6 +185,16 @@ def test_other_versions_are_refused(cluster, monkeypatch):
     with pytest.raises(WorkerError, match=r"computes with numpy .* instead of 0.1"):
         study(small, large, y, **SIZES, cluster=cluster)
     spread._about.cache_clear()
+
+
+@pytest.mark.parametrize("module", ["diagnosis.sample", "diagnosis.pairs", "theory.ridge"])
+def test_other_code_of_any_module_is_told_apart(monkeypatch, tmp_path, module):
+    here, source, other = spread._about(), _files._source, tmp_path / "other.py"
+    other.write_text("")
+    altered = f"w2s_utils.{module}"
+    monkeypatch.setattr(_files, "_source", lambda m: other if m == altered else source(m))
+    there = spread._about.__wrapped__()
+    assert {name for name in here if here[name] != there[name]} == {"the code of w2s_utils"}
 
 
 def test_mapped_files_are_sent_by_name(tmp_path, monkeypatch):

@@ -79,4 +79,4 @@ def _about() -> dict[str, str]:
     """What this process computes with."""
     from w2s_utils._workers import VERSIONS
 
-    return {"the code of w2s_utils": code(__name__)[:16], **VERSIONS}
+    return {"the code of w2s_utils": code(__package__)[:16], **VERSIONS}
