@@ -11,6 +11,7 @@ from tests.diagnosis.test_study import SIZES, models
 from w2s_utils import _files, _workers
 from w2s_utils._workers import WorkerError, _packed, _unpacked
 from w2s_utils.diagnosis import blocks, diagnose, rank_teachers, second_pass, spread, study
+from w2s_utils.diagnosis.rows import Reader
 from w2s_utils.diagnosis.study import Study
 from w2s_utils.io.files import open_features
 from w2s_utils.io.shards import Picked, Shards
@@ -97,8 +98,8 @@ def test_a_worker_that_is_killed_costs_a_diagnosis_nothing_but_time(cluster, mon
     (lost, *_) = cluster.run(os.getpid).values()
     over, killed = spread.Spread.over, []
 
-    def watched(self, chunks, call):
-        for result in over(self, chunks, call):
+    def watched(self, chunks, readers, work):
+        for result in over(self, chunks, readers, work):
             if not killed:
                 os.kill(lost, signal.SIGKILL)
                 killed.append(lost)
@@ -217,3 +218,22 @@ def test_mapped_files_are_sent_by_name(tmp_path, monkeypatch):
     changed = np.load(tmp_path / "c.npy", mmap_mode="c")
     changed[0] = -1  # in this process only
     assert _unpacked(np.array, _packed(changed))[0, 0] == -1
+
+
+@pytest.mark.parametrize("where", ["memory", "file", "shards in memory", "rows of a file"])
+def test_a_part_of_the_rows_takes_no_other_rows_along(tmp_path, where):
+    values = np.random.default_rng(0).standard_normal((3000, 20))
+    np.save(tmp_path / "x.npy", values)
+    mapped = open_features(str(tmp_path / "x.npy"))
+    features = {
+        "memory": values,
+        "file": mapped,
+        "shards in memory": Shards([values[:1000], values[1000:]]),
+        "rows of a file": Picked(mapped, np.arange(3000)),
+    }[where]
+    part = Reader("weak", features).within(slice(800, 1200))
+    sent = _packed(part)
+    assert len(sent) < (400 * 20 * 8 if "memory" in where else 3000 * 8) + 2000
+    there = _unpacked(lambda reader: reader, sent)
+    assert there.shape == (3000, 20)
+    np.testing.assert_array_equal(there[900:1100], values[900:1100])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -16,8 +16,9 @@ from w2s_utils._threads import in_threads, pieces
 from w2s_utils._validate import Array, numpy_array, real_array
 from w2s_utils.diagnosis.blocks import HELD, Block
 from w2s_utils.diagnosis.labels import Labels
+from w2s_utils.diagnosis.mapped import Window, is_mapped, let_go
 from w2s_utils.diagnosis.notes import Notes, radii_of
-from w2s_utils.diagnosis.spread import HERE, Spread
+from w2s_utils.diagnosis.spread import HERE, Spread, span
 from w2s_utils.directions import Radii
 from w2s_utils.measure.spectrum import energy_dimension, moment_directions
 
@@ -113,19 +114,6 @@ def matrix_rows(X: Rows, name: str) -> int:
     if len(X.shape) != 2 or 0 in X.shape:
         raise ValueError(f"{name} must be a matrix with one row an input, got shape {X.shape}.")
     return X.shape[0]
-
-
-def let_go(features: Any) -> None:
-    """Give the pages of mapped files back, which else count as our memory.
-
-    Those of a private map hold its owner's changes.
-    """
-    for part in getattr(features, "parts", [getattr(features, "matrix", features)]):
-        mapped, mode = (getattr(part, name, None) for name in ("_mmap", "mode"))
-        if isinstance(mapped, mmap.mmap) and mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
-        elif part is not features:
-            let_go(part)
 
 
 class _Sums(NamedTuple):
@@ -227,10 +215,10 @@ class Reader:
         marking = np.random.default_rng(0).standard_normal(width)
         marking /= np.where(deviation > 0, deviation, 1)
         self.mark = np.empty(rows)  # equal for equal rows, and by chance for no others
-        sums = partial(self._sums, labels, X[0], marking)
+        sums = partial(_first_sums, labels, X[0], marking)
         moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns + 1))
         power, constant = 0.0, np.ones(width, bool)
-        for part in spread.over(chunks, sums):
+        for part in spread.over(chunks, (self,), sums):
             moment += part.moment
             cross += part.cross
             power += part.power / rows
@@ -252,22 +240,6 @@ class Reader:
         self.sums = np.zeros(width)
         unit = np.where(constant, 0.0, 1 / np.sqrt(np.where(constant, 1, moment.diagonal())))
         return moment * unit * unit[:, None], cross, unit, power
-
-    def _sums(self, labels: Labels, row: Array, marking: Array, chunks: Sequence[slice]) -> _Sums:
-        """Sums over some rows; a column is constant if they all agree with the given one."""
-        width = self.shape[1]
-        moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns + 1))
-        power, mark, equal = 0.0, [], np.arange(width)
-        for rows in chunks:
-            X, y = self[rows], labels.rows(rows)
-            equal = equal[(X[:, equal] == row[equal]).all(axis=0)]
-            mark.append(X @ marking)
-            centred = self.centred(X)
-            moment += centred.T @ centred
-            cross += centred.T @ np.column_stack([y, np.ones(len(y))])
-            power += float(np.sum(y**2))
-        rows, constant = slice(chunks[0].start, chunks[-1].stop), np.isin(np.arange(width), equal)
-        return _Sums(rows, moment, cross, power, np.concatenate(mark), constant)
 
     def _explained(self, cross: Array, power: float) -> tuple[float, float]:
         """What is cut off explains of what the rest leaves of a target: share and p-value.
@@ -303,6 +275,14 @@ class Reader:
         in_range = lengths.min() > 1e-30 and lengths.max() < 1e30
         enough = self.blur <= SINGLE and self.blind >= NOT_EXPLAINED
         return bool(self.narrow and in_range and enough)
+
+    def within(self, rows: slice) -> Reader:
+        """A copy for another process, with only these rows of what is not mapped from files."""
+        other = copy(self)
+        other._kept = {}
+        if not is_mapped(self.features):
+            other.features = Window(numpy_array(self.features[rows]), rows.start, self.shape)
+        return other
 
     def centred(self, X: Block) -> Block:
         """What was read, about the means of columns that count at mean 0, in its own precision."""
@@ -382,3 +362,27 @@ class Reader:
             intercept=intercept,
             cut=cut,
         )
+
+
+def _first_sums(
+    labels: Labels,
+    row: Array,
+    marking: Array,
+    readers: tuple[Reader],
+    chunks: Sequence[slice],
+) -> _Sums:
+    """Sums over some rows; a column is constant if they all agree with the given one."""
+    (reader,) = readers
+    width = reader.shape[1]
+    moment, cross = np.zeros((width, width)), np.zeros((width, labels.columns + 1))
+    power, mark, equal = 0.0, [], np.arange(width)
+    for rows in chunks:
+        X, y = reader[rows], labels.rows(rows)
+        equal = equal[(X[:, equal] == row[equal]).all(axis=0)]
+        mark.append(X @ marking)
+        centred = reader.centred(X)
+        moment += centred.T @ centred
+        cross += centred.T @ np.column_stack([y, np.ones(len(y))])
+        power += float(np.sum(y**2))
+    constant = np.isin(np.arange(width), equal)
+    return _Sums(span(chunks), moment, cross, power, np.concatenate(mark), constant)

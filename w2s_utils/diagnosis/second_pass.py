@@ -16,7 +16,7 @@ from w2s_utils.diagnosis.labels import Labels
 from w2s_utils.diagnosis.notes import Notes
 from w2s_utils.diagnosis.partition import Partition
 from w2s_utils.diagnosis.rows import Reader
-from w2s_utils.diagnosis.spread import Spread
+from w2s_utils.diagnosis.spread import Spread, span
 from w2s_utils.measure.correlation import BLOCKS
 
 CHUNK = 2**23  # numbers that are read at once of both sets together, 64 MB as float64
@@ -56,7 +56,8 @@ def read_grams(
         if spread.cluster is None:
             yield from along.read(chunks, blocks, notes)
             return
-        for products, of_run in spread.over(chunks, partial(along.products, blocks)):
+        work = partial(_products, labels, standard, partition, single, blocks)
+        for products, of_run in spread.over(chunks, tuple(readers), work):
             for mine, others in zip(notes, of_run, strict=False):
                 mine.take(others)
             yield from products
@@ -94,21 +95,11 @@ class _Along:
 
     def notes(self, chunks: Sequence[slice]) -> list[Notes]:
         """Room for notes of these rows."""
-        rows = slice(chunks[0].start, chunks[-1].stop)
+        rows = span(chunks)
         return [
             Notes.room(rows, len(X.cuts), (X.shape[1], self.labels.columns), self.kind)
             for X in self.readers
         ]
-
-    def products(self, blocks: range, chunks: Sequence[slice]) -> _OfRun:
-        """Products of some of the rows, and their notes."""
-        notes = self.notes(chunks)
-        rows = self.read(chunks, blocks, notes)
-        sums, rest = block_sums(rows, blocks, self.edges[-1], self.single)
-        products = [*zip(blocks, sums, strict=False)]
-        if len(sums) < len(blocks):  # under the names of two that are not held
-            products += [(BLOCKS - 2, rest[0]), (BLOCKS - 1, rest[1])]
-        return _OfRun(products, notes if len(blocks) == BLOCKS else [])
 
     def read(
         self, chunks: Sequence[slice], blocks: range, notes: Sequence[Notes]
@@ -137,3 +128,22 @@ class _Along:
             for b, (start, stop) in zip(blocks, pairwise(ends), strict=True):
                 if start < stop:
                     yield b, Z[start:stop]
+
+
+def _products(
+    labels: Labels,
+    standard: bool,
+    partition: Partition,
+    single: bool,
+    blocks: range,
+    readers: tuple[Reader, ...],
+    chunks: Sequence[slice],
+) -> _OfRun:
+    """Products of some of the rows, and their notes."""
+    along = _Along(readers, labels, standard, partition, single)
+    notes = along.notes(chunks)
+    sums, rest = block_sums(along.read(chunks, blocks, notes), blocks, along.edges[-1], single)
+    products = [*zip(blocks, sums, strict=False)]
+    if len(sums) < len(blocks):  # under the names of two that are not held
+        products += [(BLOCKS - 2, rest[0]), (BLOCKS - 1, rest[1])]
+    return _OfRun(products, notes if len(blocks) == BLOCKS else [])

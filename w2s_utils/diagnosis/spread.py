@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 RUN = 16  # chunks of rows in a call: of more of them a worker sends fewer answers, which are large
 
 Result = TypeVar("Result")
+
+
+class Parted(Protocol):
+    """What can be cut to the rows that one call needs."""
+
+    def within(self, rows: slice) -> Self: ...  # noqa: D102
+
+
+Part = TypeVar("Part", bound=Parted)
 
 
 @dataclass(frozen=True)
@@ -34,18 +43,25 @@ class Spread:
     cluster: str | Client | None = None
 
     def over(
-        self, chunks: Sequence[slice], call: Callable[[Sequence[slice]], Result]
+        self,
+        chunks: Sequence[slice],
+        readers: tuple[Part, ...],
+        work: Callable[[tuple[Part, ...], Sequence[slice]], Result],
     ) -> Iterator[Result]:
-        """Result of a call for all chunks of rows here, on a cluster of one for each few of them.
+        """Result of work on all chunks of rows here, on a cluster of that on each few of them.
 
         A terminal shows how far the cluster is.
         """
         if self.cluster is None:
-            yield call(chunks)
+            yield work(readers, chunks)
             return
         count = -(-len(chunks) // RUN)
         ends = np.linspace(0, len(chunks), count + 1).round().astype(int)
-        calls = [partial(call, chunks[first:last]) for first, last in pairwise(ends)]
+        runs = [chunks[first:last] for first, last in pairwise(ends)]
+        calls = (
+            partial(work, tuple(reader.within(span(run)) for reader in readers), run)
+            for run in runs
+        )
         with _progress.reported("parts of the rows") as progress:
             for done, result in enumerate(self.results(calls), 1):
                 progress(done, count)
@@ -68,6 +84,11 @@ class Spread:
 
 
 HERE = Spread()
+
+
+def span(chunks: Sequence[slice]) -> slice:
+    """Rows of chunks that follow each other."""
+    return slice(chunks[0].start, chunks[-1].stop)
 
 
 def _made(call: Callable[[], Result]) -> Result:
